@@ -1,0 +1,12 @@
+//! `waxseal keygen`: A new key and its record.
+
+use super::{Exit, Mistake};
+
+/// The arguments.
+#[derive(clap::Args)]
+pub struct Options {}
+
+/// Runs the command.
+pub fn run(_options: Options) -> Result<Exit, Mistake> {
+    Err(Mistake::new("not built yet"))
+}

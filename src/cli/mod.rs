@@ -1,0 +1,83 @@
+//! The command line: the grammar, one file per subcommand beside this one, and the exit status.
+//!
+//! A subcommand gives an [`Exit`] or a [`Mistake`]; only this file prints a mistake and only `main` ends the process.
+
+mod config;
+mod demo;
+mod keygen;
+mod run;
+mod sign;
+
+use clap::{Parser, Subcommand};
+use std::{fmt, process::ExitCode};
+
+/// A milter for Postfix that signs, verifies, and says why mail authentication failed.
+#[derive(Parser)]
+#[command(name = "waxseal", version, max_term_width = 100, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The milter: attach it to Postfix with smtpd_milters
+    Run(run::Options),
+    /// Sign one message: message in, signed message out
+    Sign(sign::Options),
+    /// Make a key and print the record to publish
+    Keygen(keygen::Options),
+    /// A first configuration; settings judged and shown
+    Config(config::Options),
+    /// The whole job on an embedded DNS: no root, no set-up
+    Demo(demo::Options),
+}
+
+/// The exit status of a command that did its work (CONTRACT: worst first 2, 1, 75, 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0
+    Good,
+    /// 1: the answer is a failure.
+    Failed,
+    /// 75: only a temporary fault stands in the way.
+    Temporary,
+}
+
+/// A mistake in arguments, settings or files: exit status 2. The text names the thing, the place and the fix.
+#[derive(Debug)]
+pub struct Mistake(String);
+
+impl Mistake {
+    /// A mistake with its text: lower case, no full stop; lines after the first are indented by the writer.
+    pub fn new(text: impl Into<String>) -> Mistake {
+        Mistake(text.into())
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Runs the program on the arguments of the process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Run(options) => run::run(options),
+        Command::Sign(options) => sign::run(options),
+        Command::Keygen(options) => keygen::run(options),
+        Command::Config(options) => config::run(options),
+        Command::Demo(options) => demo::run(options),
+    };
+    match result {
+        Ok(Exit::Good) => ExitCode::SUCCESS,
+        Ok(Exit::Failed) => ExitCode::from(1),
+        Ok(Exit::Temporary) => ExitCode::from(75),
+        Err(mistake) => {
+            eprintln!("waxseal: {mistake}");
+            ExitCode::from(2)
+        }
+    }
+}

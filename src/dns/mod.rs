@@ -1,0 +1,178 @@
+//! One seam to DNS: a question in, the RRset as received out.
+//!
+//! Records stay apart, and the character-strings inside a TXT record stay apart; TTL, rcode and the server that answered
+//! come with them. NXDOMAIN, NODATA and every kind of fault are told apart, because the diagnosis lives on the difference.
+//! Nothing here fails with an error: a question without a usable answer has an [`Outcome::Fault`].
+
+use crate::name::DomainName;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+/// The record types that mail authentication asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum RecordType {
+    A,
+    Aaaa,
+    Cname,
+    Mx,
+    Ns,
+    Ptr,
+    Soa,
+    Spf,
+    Txt,
+}
+
+/// What a record holds. Names are as received, lower case, without a final dot; they may hold what no mail domain can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Data {
+    A(Ipv4Addr),
+    Aaaa(Ipv6Addr),
+    Cname(String),
+    Mx {
+        preference: u16,
+        exchange: String,
+    },
+    Ns(String),
+    Ptr(String),
+    Soa {
+        mname: String,
+        serial: u32,
+        minimum: u32,
+    },
+    /// The character-strings of one TXT (or type SPF) record, one by one.
+    Txt(Vec<Box<[u8]>>),
+}
+
+/// One record of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The owner name, lower case, without a final dot.
+    pub name: String,
+    /// Seconds that the answer may still be kept.
+    pub ttl: u32,
+    /// What it holds.
+    pub data: Data,
+}
+
+/// Why a question has no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing came in time.
+    Timeout,
+    /// The server failed (rcode 2).
+    ServFail,
+    /// The server refused (rcode 5).
+    Refused,
+    /// The answer was cut and could not be had over TCP.
+    Truncated,
+    /// CNAMEs that lead back to themselves, or too many.
+    CnameLoop,
+    /// Another rcode, an answer that cannot be read, a server that could not be reached.
+    Other(String),
+    /// The name cannot be asked at all (a label over 63 octets, over 255 in all). No question was sent.
+    Unaskable(String),
+    /// A cap on questions or time was reached. No question was sent.
+    Budget,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Records of the type asked for, at the name or at the end of its CNAME chain.
+    Records,
+    /// The name exists, but has no record of this type.
+    NoData,
+    /// The name does not exist.
+    NxDomain,
+    /// No usable answer.
+    Fault(Fault),
+}
+
+/// A question and what came back, exactly as received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The name asked for, lower case, without a final dot.
+    pub name: String,
+    /// The type asked for.
+    pub kind: RecordType,
+    /// What came back.
+    pub outcome: Outcome,
+    /// The answer section: CNAMEs of the chain and the records of the type asked for, in the order received.
+    pub records: Vec<Record>,
+    /// The SOA of a negative answer: its owner, and the seconds that the negative answer may be kept.
+    pub negative: Option<(String, u32)>,
+    /// Who answered; `None` from a zone file or where no answer came.
+    pub server: Option<SocketAddr>,
+    /// Was the AA bit set?
+    pub authoritative: bool,
+    /// Was the AD bit set?
+    pub authenticated: bool,
+    /// How long it took; zero from a cache or a zone file.
+    pub took: Duration,
+}
+
+impl Answer {
+    /// The TXT records: each one a list of character-strings.
+    pub fn txt(&self) -> impl Iterator<Item = &[Box<[u8]>]> {
+        self.records.iter().filter_map(|record| match &record.data {
+            Data::Txt(strings) => Some(strings.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// The TXT records, the strings of each joined without separator, as DKIM and SPF read them (RFC 7208 §3.3).
+    pub fn joined_txt(&self) -> Vec<Vec<u8>> {
+        self.txt().map(|strings| strings.concat()).collect()
+    }
+
+    /// The addresses in A or AAAA records.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.records.iter().filter_map(|record| match &record.data {
+            Data::A(ip) => Some(IpAddr::V4(*ip)),
+            Data::Aaaa(ip) => Some(IpAddr::V6(*ip)),
+            _ => None,
+        })
+    }
+
+    /// Does this answer say that there is nothing of this type at the name?
+    pub fn is_negative(&self) -> bool {
+        matches!(self.outcome, Outcome::NoData | Outcome::NxDomain)
+    }
+}
+
+/// Where answers come from; cheap to clone.
+#[derive(Clone)]
+pub struct Dns {
+    source: Arc<dyn Source>,
+}
+
+/// The future that a [`Source`] gives.
+pub type Pending<'a> = std::pin::Pin<Box<dyn Future<Output = Arc<Answer>> + Send + 'a>>;
+
+/// One source of answers: a live resolver, zone files, a recording of another source.
+pub trait Source: Send + Sync {
+    /// Answers one question. `name` is without a final dot and may be any text, hostile included.
+    fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a>;
+}
+
+impl Dns {
+    /// Answers from this source.
+    pub fn new(source: impl Source + 'static) -> Dns {
+        Dns { source: Arc::new(source) }
+    }
+
+    /// Asks one question. `name` may be any text; what cannot be asked is a [`Fault::Unaskable`].
+    pub async fn query(&self, name: &str, kind: RecordType) -> Arc<Answer> {
+        self.source.query(name, kind).await
+    }
+
+    /// Asks for TXT records at a name.
+    pub async fn txt(&self, name: &DomainName) -> Arc<Answer> {
+        self.query(name.as_str(), RecordType::Txt).await
+    }
+}

@@ -1,0 +1,1 @@
+//! Private keys: load, check, generate, and the record to publish.

@@ -1,0 +1,1 @@
+//! Signing: choose keys and fields, write DKIM-Signature.

@@ -1,0 +1,1 @@
+//! Verifying: one result per method, in the words of RFC 8601.
