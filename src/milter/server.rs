@@ -92,7 +92,7 @@ impl Server {
         let in_use = before.keys.in_use();
         for domain in active.settings.domains.values() {
             if domain.keys.iter().any(|key| in_use.contains(key)) {
-                active.keys.of(domain).map_err(|mistake| mistake.to_string())?;
+                active.keys.of(domain, &active.settings.key_directory).map_err(|mistake| mistake.to_string())?;
             }
         }
         Ok(active)

@@ -262,7 +262,8 @@ impl Transaction {
             let limit = self.active.settings.limits.header_bytes;
             return Err(format!("its header is larger than limits.header_bytes = {limit}"));
         }
-        let found = self.active.keys.of(domain).map_err(|mistake| mistake.to_string())?;
+        let found =
+            self.active.keys.of(domain, &self.active.settings.key_directory).map_err(|mistake| mistake.to_string())?;
         let plan = Plan::new(&self.active.settings.signing, domain);
         if found.fresh {
             self_check(plan.clone(), found.keys.clone());

@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -25,8 +26,8 @@ pub struct DomainKeys {
 }
 
 impl Keys {
-    /// The keys of a domain, reading those that were not needed before.
-    pub fn of(&self, domain: &Domain) -> Result<DomainKeys, KeyMistake> {
+    /// The keys of a domain, reading those that were not needed before; none may lead out of `key_directory`.
+    pub fn of(&self, domain: &Domain, key_directory: &Path) -> Result<DomainKeys, KeyMistake> {
         let mut fresh = false;
         let mut keys = Vec::with_capacity(domain.keys.len());
         for reference in &domain.keys {
@@ -35,7 +36,12 @@ impl Keys {
                 Some(key) => key,
                 None => {
                     fresh = true;
-                    let key = Arc::new(PrivateKey::load(reference)?);
+                    let key = Arc::new(PrivateKey::load(
+                        &reference.path,
+                        key_directory,
+                        reference.algorithm,
+                        reference.required_bits,
+                    )?);
                     self.read.write().unwrap_or_else(PoisonError::into_inner).insert(reference.clone(), key.clone());
                     key
                 }

@@ -91,7 +91,7 @@ impl Plan {
         let mut signatures = Vec::with_capacity(keys.len());
         for (reference, key) in self.domain.keys.iter().zip(keys) {
             let value = Unsigned {
-                key_type: key.key_type(),
+                key_type: key.algorithm(),
                 canonicalization: self.canonicalization,
                 domain: self.domain.name.as_str(),
                 selector: reference.selector.as_str(),
@@ -109,7 +109,7 @@ impl Plan {
             signatures.push(Signature {
                 domain: self.domain.name.to_string(),
                 selector: reference.selector.to_string(),
-                algorithm: key.key_type().algorithm(),
+                algorithm: key.algorithm().algorithm(),
                 value: write::signed(value, &signature),
             });
         }
