@@ -9,6 +9,7 @@ mod generic;
 mod labels;
 pub mod live;
 mod master;
+pub mod record;
 mod wire;
 pub mod zone;
 
