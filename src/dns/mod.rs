@@ -4,6 +4,7 @@
 //! come with them. NXDOMAIN, NODATA and every kind of fault are told apart, because the diagnosis lives on the difference.
 //! Nothing here fails with an error: a question without a usable answer has an [`Outcome::Fault`].
 
+pub mod budget;
 pub mod cache;
 mod generic;
 mod labels;
