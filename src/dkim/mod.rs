@@ -1,5 +1,9 @@
 //! DKIM as bytes (RFC 6376, 8301, 8463): tag lists, signatures, key records, canonicalization, digests.
 
+pub mod canon;
+pub mod digest;
+pub mod write;
+
 use std::{fmt, str::FromStr};
 
 /// A canonicalization (§3.4).
