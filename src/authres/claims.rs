@@ -6,6 +6,10 @@
 
 use crate::name::DomainName;
 
+/// The first word is read up to this many octets: twice the longest name, so that no reader finds ours in a longer one,
+/// and a header full of dots and blanks costs no more than a short one.
+const LONGEST_WORD: usize = 512;
+
 /// How a reader may treat what comes before and inside the first word.
 #[derive(Clone, Copy)]
 struct Reading {
@@ -86,6 +90,9 @@ fn claims_in(value: &[u8], ours: &Ours, reading: Reading) -> bool {
                 }
                 gap = false;
                 word.push(byte);
+                if word.len() >= LONGEST_WORD {
+                    break;
+                }
                 continue;
             }
         }
@@ -119,8 +126,6 @@ impl Ours {
 
     /// Is this word ours, or ours with something behind it that cannot belong to an authserv-id?
     fn is(&self, word: &[u8]) -> bool {
-        // Twice the longest name: no reader finds ours in a longer word, and comparing stays cheap at every gap.
-        let word = &word[..word.len().min(512)];
         if word.starts_with(b"=?") {
             return true;
         }

@@ -3,6 +3,7 @@
 //! Every input is judged, readable or not. Nothing here changes a message or decides what becomes of it.
 
 pub mod dkim;
+pub mod dmarc;
 pub mod spf;
 
 use serde::Serialize;
