@@ -4,15 +4,26 @@
 //! come with them. NXDOMAIN, NODATA and every kind of fault are told apart, because the diagnosis lives on the difference.
 //! Nothing here fails with an error: a question without a usable answer has an [`Outcome::Fault`].
 
+pub mod budget;
+pub mod cache;
+mod generic;
+mod labels;
+pub mod live;
+mod master;
+pub mod record;
+mod wire;
+pub mod zone;
+
 use crate::name::DomainName;
 use std::{
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 /// The record types that mail authentication asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum RecordType {
     A,
@@ -26,8 +37,53 @@ pub enum RecordType {
     Txt,
 }
 
+/// The most CNAMEs that are followed for one question: what BIND follows; Unbound gives up earlier.
+pub(crate) const MAX_CNAMES: usize = 16;
+
+impl RecordType {
+    /// Every type, by its number.
+    pub const ALL: [RecordType; 9] = {
+        use RecordType::*;
+        [A, Ns, Cname, Soa, Ptr, Mx, Txt, Aaaa, Spf]
+    };
+
+    /// The number in IANA's registry.
+    pub fn number(self) -> u16 {
+        match self {
+            RecordType::A => 1,
+            RecordType::Ns => 2,
+            RecordType::Cname => 5,
+            RecordType::Soa => 6,
+            RecordType::Ptr => 12,
+            RecordType::Mx => 15,
+            RecordType::Txt => 16,
+            RecordType::Aaaa => 28,
+            RecordType::Spf => 99,
+        }
+    }
+}
+
+/// As in a master file: `TXT`.
+impl fmt::Display for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RecordType::A => "A",
+            RecordType::Aaaa => "AAAA",
+            RecordType::Cname => "CNAME",
+            RecordType::Mx => "MX",
+            RecordType::Ns => "NS",
+            RecordType::Ptr => "PTR",
+            RecordType::Soa => "SOA",
+            RecordType::Spf => "SPF",
+            RecordType::Txt => "TXT",
+        })
+    }
+}
+
 /// What a record holds. Names are as received, lower case, without a final dot; they may hold what no mail domain can.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Octets that are not UTF-8, control characters, backslashes and dots inside a label are then escaped as in master
+/// files (RFC 1035 §5.1); the root is the empty text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Data {
     A(Ipv4Addr),
@@ -96,13 +152,14 @@ pub enum Outcome {
 /// A question and what came back, exactly as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The name asked for, lower case, without a final dot.
+    /// The name asked for, lower case, without a final dot; escaped like the names in [`Data`].
     pub name: String,
     /// The type asked for.
     pub kind: RecordType,
     /// What came back.
     pub outcome: Outcome,
     /// The answer section: CNAMEs of the chain and the records of the type asked for, in the order received.
+    /// A negative answer and a loop hold the CNAMEs that led there.
     pub records: Vec<Record>,
     /// The SOA of a negative answer: its owner, and the seconds that the negative answer may be kept.
     pub negative: Option<(String, u32)>,
@@ -117,6 +174,30 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer that holds nothing yet but its outcome; `name` as shown.
+    pub(crate) fn new(name: String, kind: RecordType, outcome: Outcome) -> Answer {
+        Answer {
+            name,
+            kind,
+            outcome,
+            records: Vec::new(),
+            negative: None,
+            server: None,
+            authoritative: false,
+            authenticated: false,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// The answer to a question, as asked, that came to nothing.
+    pub(crate) fn fault(asked: &str, kind: RecordType, fault: Fault) -> Answer {
+        let name = match labels::Labels::from_question(asked) {
+            Ok(labels) => labels.text(),
+            Err(_) => asked.to_ascii_lowercase(),
+        };
+        Answer::new(name, kind, Outcome::Fault(fault))
+    }
+
     /// The TXT records: each one a list of character-strings.
     pub fn txt(&self) -> impl Iterator<Item = &[Box<[u8]>]> {
         self.records.iter().filter_map(|record| match &record.data {
@@ -174,5 +255,25 @@ impl Dns {
     /// Asks for TXT records at a name.
     pub async fn txt(&self, name: &DomainName) -> Arc<Answer> {
         self.query(name.as_str(), RecordType::Txt).await
+    }
+}
+
+/// A resolver configuration that asks nobody: for a verifier that is handed its records and must never use the network.
+pub fn nowhere() -> (hickory_resolver::config::ResolverConfig, hickory_resolver::config::ResolverOpts) {
+    (hickory_resolver::config::ResolverConfig::from_name_servers(Vec::new()), Default::default())
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Timeout => write!(f, "no answer in time"),
+            Fault::ServFail => write!(f, "the server failed (SERVFAIL)"),
+            Fault::Refused => write!(f, "the server refused (REFUSED)"),
+            Fault::Truncated => write!(f, "the answer was cut and could not be had over TCP"),
+            Fault::CnameLoop => write!(f, "CNAMEs lead back to themselves or are too many"),
+            Fault::Other(what) => write!(f, "{what}"),
+            Fault::Unaskable(why) => write!(f, "the name cannot be asked for: {why}"),
+            Fault::Budget => write!(f, "over the cap of questions or time"),
+        }
     }
 }
