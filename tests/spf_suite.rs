@@ -19,6 +19,9 @@ use waxseal::{
 const PACKAGE: &str = "pyspf";
 const VERSION: &str = "2.0.14";
 
+/// The package that was read before it was trusted: pip runs its set-up.
+const SHA256: &str = "57a7ef01bda090173aafb6af0106251686ed73f03db4e911fcd34c57fc347186";
+
 /// How many tests the suite has; fewer would mean that some were not read.
 const TESTS: usize = 203;
 
@@ -208,9 +211,14 @@ fn suite() -> PathBuf {
     std::fs::create_dir_all(&kept).expect("the build folder can be written");
     // Unpacked elsewhere and then moved, so that a fetch that was cut short leaves nothing that looks complete.
     let fresh = tempfile::tempdir_in(&kept).expect("the build folder can be written");
+    let wanted = fresh.path().join("wanted.txt");
+    std::fs::write(&wanted, format!("{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n"))
+        .expect("the folder can be written");
     run(Command::new("python3")
         .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"])
-        .arg(format!("{PACKAGE}=={VERSION}"))
+        .arg("--require-hashes")
+        .arg("--requirement")
+        .arg(&wanted)
         .arg("--dest")
         .arg(fresh.path()));
     let name = format!("{PACKAGE}-{VERSION}");
