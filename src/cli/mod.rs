@@ -9,7 +9,7 @@ mod publish;
 mod run;
 mod sign;
 
-use crate::config::{DEFAULT_FILE, Settings};
+use crate::config::Settings;
 use clap::{Parser, Subcommand};
 use std::{fmt, path::Path, process::ExitCode};
 
