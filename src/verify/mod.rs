@@ -4,6 +4,7 @@
 
 pub mod dkim;
 pub mod dmarc;
+pub mod message;
 pub mod spf;
 
 use serde::Serialize;
