@@ -1,12 +1,89 @@
-//! `waxseal run`: The milter until it is told to stop.
+//! `waxseal run`: the milter until it is told to stop.
+//!
+//! SIGHUP reloads, SIGTERM and SIGINT drain and end. systemd is told when we are ready, reloading, alive and stopping.
 
 use super::{Exit, Mistake};
+use crate::{config::Settings, event::log, milter::Server};
+use sd_notify::NotifyState;
+use std::{path::PathBuf, time::Duration};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The arguments.
 #[derive(clap::Args)]
-pub struct Options {}
+pub struct Options {
+    /// The settings
+    #[arg(long, value_name = "FILE", default_value = "/etc/waxseal/waxseal.toml")]
+    config: PathBuf,
+}
 
-/// Runs the command.
-pub fn run(_options: Options) -> Result<Exit, Mistake> {
-    Err(Mistake::new("not built yet"))
+/// Runs the milter until a signal ends it.
+pub fn run(options: Options) -> Result<Exit, Mistake> {
+    let settings = load(&options.config)?;
+    let _log = log::start(&settings.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Mistake::new(format!("the runtime cannot start: {error}")))?;
+    runtime.block_on(serve(settings, &options.config))
+}
+
+/// Settings whose key files exist and are safe; what the keys hold is seen when they are first needed.
+fn load(config: &std::path::Path) -> Result<Settings, Mistake> {
+    let settings = Settings::load(config).map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
+    settings.inspect_keys().map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
+    Ok(settings)
+}
+
+async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mistake> {
+    let mut hangup = listen_for(SignalKind::hangup())?;
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
+    let domains = settings.domains.len();
+    let mut server = Server::start(settings).map_err(|error| Mistake::new(error.to_string()))?;
+    for address in server.addresses() {
+        tracing::info!("listening on {address}");
+    }
+    tracing::info!("ready: version {}, {domains} domains", env!("CARGO_PKG_VERSION"));
+    notify(&[NotifyState::Ready]);
+    let mut alive = tokio::time::interval(watchdog_period());
+    loop {
+        tokio::select! {
+            _ = alive.tick() => notify(&[NotifyState::Watchdog]),
+            _ = hangup.recv() => reload(&mut server, config),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    tracing::info!("stopping: no new connections, open ones end");
+    notify(&[NotifyState::Stopping]);
+    server.drain().await;
+    tracing::info!("stopped");
+    Ok(Exit::Good)
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Mistake> {
+    signal(kind).map_err(|error| Mistake::new(format!("signals cannot be received: {error}")))
+}
+
+/// All or nothing: a mistake anywhere leaves the old settings in force.
+fn reload(server: &mut Server, config: &std::path::Path) {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+    notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
+    let outcome = load(config).map_err(|mistake| mistake.to_string()).and_then(|settings| server.reload(settings));
+    match outcome {
+        Ok(()) => tracing::info!("reloaded: {} domains", server.settings().domains.len()),
+        Err(reason) => tracing::error!("not reloaded, the old settings stay in force: {reason}"),
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+/// Half of what systemd allows (WatchdogSec=); an hour where it asks for nothing.
+fn watchdog_period() -> Duration {
+    sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |limit| limit / 2)
+}
+
+/// Tells systemd, if it listens; nothing depends on it.
+fn notify(states: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
 }

@@ -1,1 +1,0 @@
-//! Private keys: load, check, generate, and the record to publish.

@@ -1,1 +1,0 @@
-//! Signing: choose keys and fields, write DKIM-Signature.
