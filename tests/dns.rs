@@ -141,6 +141,9 @@ fn deed(query: &Message, earlier: usize, tcp: bool) -> Deed {
             reply.metadata.authentic_data = true;
             reply.add_answer(alias(&asked, "nx.test.")).add_authority(soa());
         }
+        "void" => {
+            reply.add_answer(alias(&asked, "good.test.")).add_authority(soa());
+        }
         "step" => {
             reply.metadata.authentic_data = true;
             reply.add_answer(alias(&asked, "good.test."));
@@ -271,6 +274,8 @@ async fn every_fault_is_told_apart_and_within_the_deadline() {
         ("nodata", Outcome::NoData, ""),
         ("nx", Outcome::NxDomain, ""),
         ("gone", Outcome::NxDomain, ">nx.test"),
+        // The alias leads to a name that would have an answer, but the server has denied it already.
+        ("void", Outcome::NoData, ">good.test"),
         ("step", Outcome::Records, ">good.test good"),
         ("both", Outcome::Records, ">good.test beside"),
         ("lame", other("a referral instead of an answer (a lame server)"), ""),
@@ -285,7 +290,7 @@ async fn every_fault_is_told_apart_and_within_the_deadline() {
         assert_eq!(answer.server, answered.then_some(server), "{label}");
         assert_eq!(
             answer.negative,
-            matches!(label, "nodata" | "nx" | "gone").then(|| ("test".to_owned(), 60)),
+            matches!(label, "nodata" | "nx" | "gone" | "void").then(|| ("test".to_owned(), 60)),
             "{label}"
         );
         // `step` is vouched for only halfway.

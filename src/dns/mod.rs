@@ -3,6 +3,9 @@
 //! Records stay apart, and the character-strings inside a TXT record stay apart; TTL, rcode and the server that answered
 //! come with them. NXDOMAIN, NODATA and every kind of fault are told apart, because the diagnosis lives on the difference.
 //! Nothing here fails with an error: a question without a usable answer has an [`Outcome::Fault`].
+//!
+//! Answers come from name servers ([`live`]) or master files ([`zone`]). Around one of these stand, from the inside out,
+//! what all messages share ([`cache`]), what a run notes ([`record`]) and what one message may ask ([`budget`]).
 
 pub mod budget;
 pub mod cache;

@@ -245,13 +245,7 @@ fn told(outcome: &Outcome) -> String {
         Outcome::Records => "other records".into(),
         Outcome::NoData => "the name exists".into(),
         Outcome::NxDomain => "the name does not exist".into(),
-        Outcome::Fault(Fault::Timeout) => "no answer in time".into(),
-        Outcome::Fault(Fault::ServFail) => "SERVFAIL".into(),
-        Outcome::Fault(Fault::Refused) => "REFUSED".into(),
-        Outcome::Fault(Fault::Truncated) => "truncated, and not to be had over TCP".into(),
-        Outcome::Fault(Fault::CnameLoop) => "a CNAME loop".into(),
-        Outcome::Fault(Fault::Budget) => "not asked, over the budget".into(),
-        Outcome::Fault(Fault::Other(why) | Fault::Unaskable(why)) => why.escape_debug().to_string(),
+        Outcome::Fault(fault) => fault.to_string().escape_debug().to_string(),
     }
 }
 

@@ -194,7 +194,7 @@ raw     CLASS1 TYPE16 \# 5 04 ( 00FF 22
 key     DNSKEY 256 3 13 ( oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8
         KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA== )
 big     4294967295 PTR ptr.example.net.
-$ORIGIN other.example.
+$Origin other.example.
 target  120 TXT "other zone"
 mx      A 192.0.2.3
 "#;
