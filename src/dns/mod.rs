@@ -6,7 +6,9 @@
 
 mod generic;
 mod labels;
+pub mod live;
 mod master;
+mod wire;
 pub mod zone;
 
 use crate::name::DomainName;
