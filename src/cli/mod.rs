@@ -5,6 +5,7 @@
 mod config;
 mod demo;
 mod keygen;
+mod paint;
 mod run;
 mod sign;
 
