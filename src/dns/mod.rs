@@ -4,9 +4,14 @@
 //! come with them. NXDOMAIN, NODATA and every kind of fault are told apart, because the diagnosis lives on the difference.
 //! Nothing here fails with an error: a question without a usable answer has an [`Outcome::Fault`].
 
+pub mod budget;
+pub mod cache;
 mod generic;
 mod labels;
+pub mod live;
 mod master;
+pub mod record;
+mod wire;
 pub mod zone;
 
 use crate::name::DomainName;
@@ -18,7 +23,7 @@ use std::{
 };
 
 /// The record types that mail authentication asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum RecordType {
     A,
@@ -184,9 +189,13 @@ impl Answer {
         }
     }
 
-    /// The answer to a question that cannot be sent.
-    pub(crate) fn unaskable(name: &str, kind: RecordType, why: String) -> Answer {
-        Answer::new(name.to_ascii_lowercase(), kind, Outcome::Fault(Fault::Unaskable(why)))
+    /// The answer to a question, as asked, that came to nothing.
+    pub(crate) fn fault(asked: &str, kind: RecordType, fault: Fault) -> Answer {
+        let name = match labels::Labels::from_question(asked) {
+            Ok(labels) => labels.text(),
+            Err(_) => asked.to_ascii_lowercase(),
+        };
+        Answer::new(name, kind, Outcome::Fault(fault))
     }
 
     /// The TXT records: each one a list of character-strings.

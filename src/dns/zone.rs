@@ -138,7 +138,7 @@ impl Source for Zones {
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
         let answer = match Labels::from_question(name) {
             Ok(asked) => self.answer(asked, kind),
-            Err(why) => Answer::unaskable(name, kind, why),
+            Err(why) => Answer::fault(name, kind, Fault::Unaskable(why)),
         };
         Box::pin(ready(Arc::new(answer)))
     }
