@@ -262,3 +262,18 @@ impl Dns {
 pub fn nowhere() -> (hickory_resolver::config::ResolverConfig, hickory_resolver::config::ResolverOpts) {
     (hickory_resolver::config::ResolverConfig::from_name_servers(Vec::new()), Default::default())
 }
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Timeout => write!(f, "no answer in time"),
+            Fault::ServFail => write!(f, "the server failed (SERVFAIL)"),
+            Fault::Refused => write!(f, "the server refused (REFUSED)"),
+            Fault::Truncated => write!(f, "the answer was cut and could not be had over TCP"),
+            Fault::CnameLoop => write!(f, "CNAMEs lead back to themselves or are too many"),
+            Fault::Other(what) => write!(f, "{what}"),
+            Fault::Unaskable(why) => write!(f, "the name cannot be asked for: {why}"),
+            Fault::Budget => write!(f, "over the cap of questions or time"),
+        }
+    }
+}

@@ -351,7 +351,7 @@ impl fmt::Display for Reason {
             NotForMail => write!(f, "the key record is not for mail"),
             SubdomainForbidden => write!(f, "the key record does not allow i= below d="),
             LengthBeyondBody { length, body } => write!(f, "l={length} is more than the {body} octets of the body"),
-            Unaskable(why) => write!(f, "the name of the key cannot be asked for: {why}"),
+            Unaskable(why) => write!(f, "the key cannot be looked up: the name cannot be asked for: {why}"),
             Dns(fault) => write!(f, "the key could not be looked up: {fault}"),
             TooManySignatures => write!(f, "over the cap of {MAX_SIGNATURES} signatures"),
             TooManyFields(count) => write!(f, "h= has {count} items, over the cap of {MAX_SIGNED_FIELDS}"),
