@@ -12,8 +12,9 @@ use crate::{
     key::{self, GenerateError, Inspector, NewKey, Record, RecordForm},
 };
 use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -25,7 +26,7 @@ pub struct Options {
     /// The folder for the key file, {domain}.{selector}.pem
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Print only the record, in this form
+    /// Print only the record: as a line of a zone file, as quoted strings, as one value, or as JSON
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Make an Ed25519 key instead of RSA, for a second signature under a selector of its own
@@ -38,13 +39,9 @@ pub struct Options {
 /// How the record is printed.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
-    /// A line of a zone file
     Dns,
-    /// Quoted strings of at most 255 characters
     Strings,
-    /// The value in one line
     Single,
-    /// An object with name, type, value and strings
     Json,
 }
 
@@ -57,7 +54,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     let path = options.out.join(config::key_file_name(&place.domain, &chosen.selector));
     refuse_existing(&path)?;
     let name = place.name(&chosen.selector)?;
-    let notes = [options.look.at(&name)?, publish::provider_note(&chosen)];
+    let look_note = options.look.at(&name)?;
     make_folder(&options.out)?;
     let new = make_key(&path, algorithm)?;
     let record = Record { name, value: new.key.public_record() };
@@ -72,6 +69,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
             print!("{}", publish::all_forms(&record));
         }
     }
+    let notes = [look_note, publish::provider_note(&chosen), owner_note(&path)];
     for note in notes.into_iter().flatten() {
         eprintln!("note: {note}");
     }
@@ -101,6 +99,14 @@ pub fn describe(path: &Path, new: &NewKey) -> String {
     )
 }
 
+/// What to know where root made a key that belongs to root: the service may run as another user.
+pub fn owner_note(path: &Path) -> Option<String> {
+    let facts = fs::metadata(path).ok()?;
+    let ours = rustix::process::geteuid().is_root() && facts.uid() == 0;
+    let folder = path.parent().unwrap_or(path).display();
+    ours.then(|| format!("the key belongs to root; if the service runs as user waxseal: chown -R waxseal: {folder}"))
+}
+
 /// Refuses where anything stands at the path already, a symbolic link that leads nowhere included.
 pub fn refuse_existing(path: &Path) -> Result<(), Mistake> {
     match path.symlink_metadata() {
@@ -110,9 +116,20 @@ pub fn refuse_existing(path: &Path) -> Result<(), Mistake> {
 }
 
 /// Makes a folder for keys, for its owner alone; one that exists must be safe.
+/// Root gives a new one to the owner of the folder around it, as keys are given to the owner of theirs.
 pub fn make_folder(folder: &Path) -> Result<(), Mistake> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| Mistake::new(format!("{} cannot be made: {error}", folder.display())))?;
+    let make = || {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let around = fs::metadata(folder.join(".."))?;
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(folder, Some(around.uid()), Some(around.gid()))?;
+        }
+        Ok(())
+    };
+    make().map_err(|error: io::Error| Mistake::new(format!("{} cannot be made: {error}", folder.display())))?;
     let judged = Inspector::new(folder).folder(folder);
     judged.map_err(|reason| match reason.fix(folder) {
         Some(fix) => Mistake::new(format!("no key is put into {}: {reason}; {fix}", folder.display())),

@@ -7,7 +7,7 @@
 use super::Mistake;
 use crate::{
     dkim::KeyType,
-    dns::{Answer, Data, Dns, Fault, Outcome, live, zone},
+    dns::{Answer, Data, Dns, Outcome, live, zone},
     key::{self, Published, Record, RecordForm},
     name::{DomainName, NameError},
     provider::{DEFAULT_PROVIDER, Profile, Profiles},
@@ -142,7 +142,7 @@ impl Look {
 
     fn judge(&self, name: &DomainName, answer: &Answer) -> Result<Option<String>, Mistake> {
         if let Outcome::Fault(fault) = &answer.outcome {
-            return Ok(Some(could_not_look(name, &words(fault))));
+            return Ok(Some(could_not_look(name, &fault.to_string())));
         }
         let published: Vec<_> = answer.joined_txt().iter().map(|value| key::published_key(value)).collect();
         let holds_key = published.iter().any(|record| matches!(record, Published::Key(_)));
@@ -198,17 +198,6 @@ pub fn provider_note(chosen: &Chosen) -> Option<String> {
 
 fn could_not_look(name: &DomainName, why: &str) -> String {
     format!("could not look whether another key stands at {name} ({why}): make sure before you publish")
-}
-
-fn words(fault: &Fault) -> String {
-    match fault {
-        Fault::Timeout | Fault::Budget => "no answer in time".into(),
-        Fault::ServFail => "the server failed".into(),
-        Fault::Refused => "the server refused".into(),
-        Fault::Truncated => "the answer was cut".into(),
-        Fault::CnameLoop => "its aliases lead nowhere".into(),
-        Fault::Other(why) | Fault::Unaskable(why) => why.clone(),
-    }
 }
 
 fn name(text: &str) -> Result<DomainName, NameError> {

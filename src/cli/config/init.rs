@@ -45,7 +45,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     keygen::refuse_existing(&file)?;
     keygen::refuse_existing(&key)?;
     let name = place.name(&chosen.selector)?;
-    let notes = [options.look.at(&name)?, publish::provider_note(&chosen)];
+    let look_note = options.look.at(&name)?;
 
     let mut made = Made::default();
     made.folders(&keys)?;
@@ -64,6 +64,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     println!("2. Add these lines to main.cf of Postfix, and run: postfix reload\n");
     println!("{}", main_cf());
     println!("3. Start the milter: waxseal run{}", config_argument(&file));
+    let notes = [look_note, publish::provider_note(&chosen), keygen::owner_note(&key)];
     for note in notes.into_iter().flatten() {
         eprintln!("note: {note}");
     }
