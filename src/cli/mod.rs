@@ -5,6 +5,7 @@
 mod config;
 mod demo;
 mod keygen;
+mod publish;
 mod run;
 mod sign;
 
