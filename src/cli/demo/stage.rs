@@ -84,8 +84,8 @@ impl Identity {
         let keys = folder.path().join("keys");
         fs::create_dir(&keys).map_err(Unexpected::when("the folder of the key"))?;
         new.write(&keys.join(format!("{domain}.{selector}.pem"))).map_err(Unexpected::when("the key"))?;
-        let key = Record::dkim(&selector, &domain, new.key.public_record())
-            .map_err(Unexpected::when("the name of the key record"))?;
+        let name = Record::dkim_name(&selector, &domain).map_err(Unexpected::when("the name of the key record"))?;
+        let key = Record { name, value: new.key.public_record() };
         let include = profile.spf_include.clone();
         let mechanism = include.as_ref().map(|name| format!("include:{name} ")).unwrap_or_default();
         let (spf, dmarc) = (format!("v=spf1 {mechanism}~all"), "v=DMARC1; p=reject".to_owned());
