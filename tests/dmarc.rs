@@ -20,7 +20,7 @@ use waxseal::{
     dns::{Answer, Dns, Fault, Outcome, Pending, RecordType, Source, zone},
     message::Header,
     name::DomainName,
-    verify::dmarc::{Authenticated, SpfIdentity, Verdict, verify},
+    verify::dmarc::{Authenticated, SpfIdentity, Verdict, discover, verify},
 };
 
 /// A zone file whose names in `faults` have no answer.
@@ -344,6 +344,21 @@ async fn the_result_is_told_in_authentication_results() {
         let field = waxseal::authres::AuthResults { authserv_id: "mx".into(), results };
         assert_eq!(field.to_string(), format!("mx; {want}"));
     }
+}
+
+#[tokio::test]
+async fn discovery_can_run_while_the_body_arrives() {
+    let dns = dns(r#"_dmarc.example.com. TXT "v=DMARC1; p=reject""#);
+    let early = tokio::spawn({
+        let dns = dns.clone();
+        async move { discover(&dns, Ok(name("mail.example.com"))).await }
+    });
+    let domain = name("example.com");
+    let dkim = [(Authenticated::Yes, &domain)];
+    let verdict = early.await.expect("no panic").judge(&dns, &dkim, None).await;
+    assert_eq!(shown(&verdict), "pass reject example.com d");
+    // `_dmarc.example.com` and `_dmarc.com` were asked once, for both domains.
+    assert_eq!(verdict.answers.len(), 3);
 }
 
 // Side by side with mail-auth 0.13.3, whose cache is filled beforehand so that it asks nobody.
