@@ -1,16 +1,42 @@
 //! The settings: what the operator decided, judged as a whole before anything runs.
+//!
+//! [`Settings::load`] reads the file and names every mistake in it at once, with its line. It reads no key:
+//! [`Settings::inspect_keys`] looks at the files, [`Settings::check_keys`] reads them all, and the milter reads each one
+//! when it is first needed, so that a hundred thousand domains cost nothing until they send.
 
-use crate::{name::DomainName, provider::Profile};
+mod defaults;
+mod domain;
+mod kind;
+mod listener;
+mod mistake;
+mod read;
+mod reader;
+mod verify;
+
+pub use domain::key_file_name;
+pub use mistake::{Mistake, Mistakes};
+pub use reader::Shown;
+pub use verify::{Action, Actions, Verifying};
+
+use crate::{
+    key::{Inspector, KeyMistake, PrivateKey},
+    name::DomainName,
+    provider::{Profile, Profiles},
+};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    fmt, fs, io,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
+/// The settings file where none is named.
+pub const DEFAULT_FILE: &str = "/etc/waxseal/waxseal.toml";
+
 /// All settings, checked and complete: defaults filled in, paths resolved against the folder of the settings file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The file they came from; `None` for built-in defaults.
     pub file: Option<PathBuf>,
@@ -20,10 +46,16 @@ pub struct Settings {
     pub trusted_networks: Vec<Network>,
     /// How we sign, for every domain that does not say otherwise.
     pub signing: Signing,
+    /// How we judge what comes from outside.
+    pub verify: Verifying,
     /// The domains that we sign for, by name.
     pub domains: HashMap<DomainName, Arc<Domain>>,
     /// Where private keys lie; a key file may not lead out of it.
     pub key_directory: PathBuf,
+    /// The folder that [`Settings::profiles`] was extended from.
+    pub provider_directory: Option<PathBuf>,
+    /// The provider profiles: those of the program and those of the operator.
+    pub profiles: Profiles,
     /// The log.
     pub log: Log,
     /// Limits of the server.
@@ -114,8 +146,10 @@ pub struct Signing {
 }
 
 /// A domain that we sign for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Domain {
+    /// The line of its entry in the settings file.
+    pub line: usize,
     /// d=.
     pub name: DomainName,
     /// The keys, in the order in which their signatures are written: RSA first.
@@ -135,7 +169,7 @@ pub struct Domain {
 }
 
 /// A provider's profile, and the environment and region of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProviderChoice {
     /// The profile.
     pub profile: Arc<Profile>,
@@ -179,4 +213,181 @@ pub struct Limits {
     /// The largest header that is kept, in octets; beyond, the message is answered with a temporary failure when it was
     /// to be signed.
     pub header_bytes: usize,
+}
+
+impl Settings {
+    /// Reads a settings file. Where there is none, the mistake says how to make one.
+    pub fn load(path: &Path) -> Result<Settings, Mistakes> {
+        Settings::parse(&read_text(path)?, &absolute(path))
+    }
+
+    /// Reads the text of a settings file; relative paths start at the folder of `path`, which should be absolute.
+    pub fn parse(text: &str, path: &Path) -> Result<Settings, Mistakes> {
+        read::read(text, path, false).map(|(settings, _)| settings)
+    }
+
+    /// Reads a settings file as [`Settings::load`] does, and gives every setting with its value and its origin too.
+    pub fn explain(path: &Path) -> Result<(Settings, Vec<Shown>), Mistakes> {
+        read::read(&read_text(path)?, &absolute(path), true)
+    }
+
+    /// The domain whose key signs for a From domain: the entry of that very name, or else the nearest name above it whose
+    /// key signs for subdomains too.
+    pub fn domain_for(&self, name: &DomainName) -> Option<&Arc<Domain>> {
+        if let Some(domain) = self.domains.get(name) {
+            return Some(domain);
+        }
+        std::iter::successors(name.parent(), DomainName::parent)
+            .find_map(|above| self.domains.get(&above).filter(|domain| domain.subdomains))
+    }
+
+    /// Looks at every key file (exists, owner, mode, place) without reading it.
+    pub fn inspect_keys(&self) -> Result<(), Mistakes> {
+        let mut inspector = Inspector::new(&self.key_directory);
+        self.for_every_key(|key| inspector.inspect(&key.path))
+    }
+
+    /// Reads every key in full: what [`Settings::inspect_keys`] does, and whether it is a key of the right type and size.
+    pub fn check_keys(&self) -> Result<(), Mistakes> {
+        self.for_every_key(|key| key.load(&self.key_directory).map(|_| ()))
+    }
+
+    /// Judges every key file once per demand, and gives the mistakes with the lines of their domains.
+    fn for_every_key(&self, mut judge: impl FnMut(&KeyRef) -> Result<(), KeyMistake>) -> Result<(), Mistakes> {
+        let mut seen = HashSet::new();
+        let mut mistakes = Vec::new();
+        for domain in self.domains.values() {
+            for key in &domain.keys {
+                if !seen.insert((&key.path, key.algorithm, key.required_bits)) {
+                    continue;
+                }
+                if let Err(mistake) = judge(key) {
+                    let file = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+                    mistakes.push(Mistake { file, line: Some(domain.line), what: mistake.to_string() });
+                }
+            }
+        }
+        Mistakes::none_or(mistakes)
+    }
+}
+
+impl KeyRef {
+    /// Reads the key.
+    pub fn load(&self, key_directory: &Path) -> Result<PrivateKey, KeyMistake> {
+        PrivateKey::load(&self.path, key_directory, self.algorithm, self.required_bits)
+    }
+}
+
+impl Network {
+    /// Is the address in it? An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && kind::first_address(address, self.prefix) == self.address
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Socket::Inet(address) => write!(f, "inet:{address}"),
+            Socket::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            Socket::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn read_text(path: &Path) -> Result<String, Mistakes> {
+    let mistake = |what| Mistakes::from(Mistake { file: path.to_owned(), line: None, what });
+    let bytes = fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => mistake(format!("no such settings file; {}", how_to_make_one(path))),
+        _ => mistake(format!("cannot be read: {}", error.to_string().to_lowercase())),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|octet| **octet == b'\n').count();
+        let what = "not UTF-8, as TOML must be".to_owned();
+        Mistakes::from(Mistake { file: path.to_owned(), line: Some(line), what })
+    })
+}
+
+/// The line that makes a first settings file, and the key that it needs, where `path` is.
+fn how_to_make_one(path: &Path) -> String {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => ".".to_owned(),
+        Some(folder) => folder.display().to_string(),
+        None => "/etc/waxseal".to_owned(),
+    };
+    format!("make one with: waxseal config init --domain DOMAIN --environment private --region kr --dir {folder}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "/etc/waxseal/waxseal.toml";
+
+    fn parse(text: &str) -> Settings {
+        Settings::parse(text, Path::new(FILE)).expect("good settings")
+    }
+
+    fn name(text: &str) -> DomainName {
+        DomainName::new(text).expect("a name")
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(parse(""), Settings { file: Some(FILE.into()), ..Settings::default() });
+    }
+
+    #[test]
+    fn networks_take_ipv4_in_either_spelling() {
+        let network = |text: &str| parse(&format!("trusted_networks = [{text:?}]")).trusted_networks[0];
+        for (range, address, want) in [
+            ("127.0.0.0/8", "127.9.9.9", true),
+            ("127.0.0.0/8", "::ffff:127.0.0.1", true),
+            ("127.0.0.0/8", "128.0.0.1", false),
+            ("127.0.0.0/8", "::1", false),
+            ("::1", "::1", true),
+            ("::1", "::2", false),
+            ("2001:db8::/33", "2001:db8:7fff::", true),
+            ("2001:db8::/33", "2001:db8:8000::", false),
+            ("::ffff:192.0.2.0/120", "192.0.2.255", true),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(network(range).contains(address), want, "{range} {address}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_entry_that_may_signs() {
+        let settings = parse(
+            "[domains.\"example.com\"]\nselector = \"s\"\nsubdomains = true\n\
+             [domains.\"b.example.com\"]\nselector = \"s\"\n\
+             [domains.\"c.example.com\"]\nselector = \"s\"\nsubdomains = true\n\
+             [domains.\"example.net\"]\nselector = \"s\"\n",
+        );
+        for (from, want) in [
+            ("example.com", Some("example.com")),
+            ("a.example.com", Some("example.com")),
+            ("b.example.com", Some("b.example.com")),
+            ("a.b.example.com", Some("example.com")),
+            ("x.y.c.example.com", Some("c.example.com")),
+            ("example.net", Some("example.net")),
+            ("a.example.net", None),
+            ("notexample.com", None),
+            ("com", None),
+        ] {
+            assert_eq!(settings.domain_for(&name(from)).map(|domain| domain.name.as_str()), want, "{from}");
+        }
+    }
 }

@@ -36,9 +36,6 @@ pub(crate) fn read(kind: RecordType, octets: &[u8]) -> Result<(Data, Option<Labe
                 let [length] = take(&mut rest)?;
                 strings.push(cut(&mut rest, length.into())?.into());
             }
-            if strings.is_empty() {
-                return Err("no character-string".into());
-            }
             Data::Txt(strings)
         }
     };
