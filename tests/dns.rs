@@ -18,7 +18,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, UdpSocket},
 };
-use waxseal::dns::{Answer, Data, Dns, Fault, Outcome, RecordType, live, zone};
+use waxseal::dns::{
+    Answer, Data, Dns, Fault, Outcome, RecordType,
+    cache::{Cache, Limits},
+    live,
+    record::Recorder,
+    zone,
+};
 
 /// Long enough for a busy machine, short enough to wait for silence a few times.
 const DEADLINE: Duration = Duration::from_millis(900);
@@ -134,6 +140,9 @@ fn deed(query: &Message, earlier: usize, tcp: bool) -> Deed {
             reply = code(ResponseCode::NXDomain);
             reply.metadata.authentic_data = true;
             reply.add_answer(alias(&asked, "nx.test.")).add_authority(soa());
+        }
+        "void" => {
+            reply.add_answer(alias(&asked, "good.test.")).add_authority(soa());
         }
         "step" => {
             reply.metadata.authentic_data = true;
@@ -265,6 +274,8 @@ async fn every_fault_is_told_apart_and_within_the_deadline() {
         ("nodata", Outcome::NoData, ""),
         ("nx", Outcome::NxDomain, ""),
         ("gone", Outcome::NxDomain, ">nx.test"),
+        // The alias leads to a name that would have an answer, but the server has denied it already.
+        ("void", Outcome::NoData, ">good.test"),
         ("step", Outcome::Records, ">good.test good"),
         ("both", Outcome::Records, ">good.test beside"),
         ("lame", other("a referral instead of an answer (a lame server)"), ""),
@@ -279,7 +290,7 @@ async fn every_fault_is_told_apart_and_within_the_deadline() {
         assert_eq!(answer.server, answered.then_some(server), "{label}");
         assert_eq!(
             answer.negative,
-            matches!(label, "nodata" | "nx" | "gone").then(|| ("test".to_owned(), 60)),
+            matches!(label, "nodata" | "nx" | "gone" | "void").then(|| ("test".to_owned(), 60)),
             "{label}"
         );
         // `step` is vouched for only halfway.
@@ -457,7 +468,9 @@ async fn nsd_and_the_zone_source_say_the_same() {
     let big = format!("big TXT {}\n", format!("\"{}\" ", "x".repeat(250)).repeat(90));
     let example = format!("{EXAMPLE}{big}");
     let nsd = Nsd::start(&[("example.com", &example), ("other.example", OTHER)]).await;
-    let live = nsd.dns();
+    let cached = Dns::new(Cache::new(nsd.dns(), Limits::default()));
+    let recorder = Recorder::new(cached);
+    let live = Dns::new(recorder.clone());
     let zone = zone::parse(format!("{example}{OTHER}"), "zones").expect("good zones");
     let names = [
         "example.com",
@@ -492,16 +505,25 @@ async fn nsd_and_the_zone_source_say_the_same() {
         "target.other.example",
         "x.target.other.example",
     ];
+    let plain = |answer: &Answer| {
+        let mut records = answer.records.clone();
+        records.sort_by_key(|record| format!("{record:?}"));
+        (answer.name.clone(), answer.outcome.clone(), records, answer.negative.clone())
+    };
     for name in names {
         for kind in RecordType::ALL {
             let (from_live, from_zone) = (live.query(name, kind).await, zone.query(name, kind).await);
             assert!(from_live.authoritative || matches!(from_live.outcome, Outcome::Fault(_)), "{name} {kind}");
-            let plain = |answer: &Answer| {
-                let mut records = answer.records.clone();
-                records.sort_by_key(|record| format!("{record:?}"));
-                (answer.name.clone(), answer.outcome.clone(), records, answer.negative.clone())
-            };
             assert_eq!(plain(&from_live), plain(&from_zone), "{name} {kind}");
+        }
+    }
+    let text = recorder.text().await;
+    assert!(!text.contains("not in this file"), "{text}");
+    let recorded = zone::parse(&text, "recording").expect("what is recorded can be read");
+    for name in names {
+        for kind in RecordType::ALL {
+            let (from_record, from_zone) = (recorded.query(name, kind).await, zone.query(name, kind).await);
+            assert_eq!(plain(&from_record), plain(&from_zone), "{name} {kind}, recorded");
         }
     }
 }

@@ -6,11 +6,13 @@ mod config;
 mod demo;
 mod keygen;
 mod paint;
+mod publish;
 mod run;
 mod sign;
 
+use crate::config::Settings;
 use clap::{Parser, Subcommand};
-use std::{fmt, process::ExitCode};
+use std::{fmt, path::Path, process::ExitCode};
 
 /// A milter for Postfix that signs, verifies, and says why mail authentication failed.
 #[derive(Parser)]
@@ -81,4 +83,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Settings whose key files exist and are safe; what the keys hold is seen when they are first needed.
+fn load_settings(file: &Path) -> Result<Settings, Mistake> {
+    let settings = Settings::load(file).map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
+    settings.inspect_keys().map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
+    Ok(settings)
 }

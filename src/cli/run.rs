@@ -3,7 +3,11 @@
 //! SIGHUP reloads, SIGTERM and SIGINT drain and end. systemd is told when we are ready, reloading, alive and stopping.
 
 use super::{Exit, Mistake};
-use crate::{config::Settings, event::log, milter::Server};
+use crate::{
+    config::{DEFAULT_FILE, Settings},
+    event::log,
+    milter::Server,
+};
 use sd_notify::NotifyState;
 use std::{path::PathBuf, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,26 +16,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[derive(clap::Args)]
 pub struct Options {
     /// The settings
-    #[arg(long, value_name = "FILE", default_value = "/etc/waxseal/waxseal.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
 }
 
 /// Runs the milter until a signal ends it.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
-    let settings = load(&options.config)?;
+    let settings = super::load_settings(&options.config)?;
     let _log = log::start(&settings.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Mistake::new(format!("the runtime cannot start: {error}")))?;
     runtime.block_on(serve(settings, &options.config))
-}
-
-/// Settings whose key files exist and are safe; what the keys hold is seen when they are first needed.
-fn load(config: &std::path::Path) -> Result<Settings, Mistake> {
-    let settings = Settings::load(config).map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
-    settings.inspect_keys().map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
-    Ok(settings)
 }
 
 async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mistake> {
@@ -70,7 +67,9 @@ fn reload(server: &mut Server, config: &std::path::Path) {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
     notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
-    let outcome = load(config).map_err(|mistake| mistake.to_string()).and_then(|settings| server.reload(settings));
+    let outcome = super::load_settings(config)
+        .map_err(|mistake| mistake.to_string())
+        .and_then(|settings| server.reload(settings));
     match outcome {
         Ok(()) => tracing::info!("reloaded: {} domains", server.settings().domains.len()),
         Err(reason) => tracing::error!("not reloaded, the old settings stay in force: {reason}"),

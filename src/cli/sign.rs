@@ -1,12 +1,90 @@
-//! `waxseal sign`: One message signed, offline.
+//! `waxseal sign`: message in, signed message out.
+//!
+//! A message is read as the MTA would hand it over: line ends LF become CRLF, and nothing else is touched.
+//! It is signed for the domain of its From field; what cannot be signed is a mistake and writes nothing.
 
 use super::{Exit, Mistake};
+use crate::{
+    address,
+    config::{DEFAULT_FILE, Settings},
+    dkim::write::FIELD_NAME,
+    message::Message,
+    sign::{Plan, keys::Keys},
+};
+use std::{
+    io::{Read, Write},
+    path::PathBuf,
+    time::SystemTime,
+};
 
 /// The arguments.
 #[derive(clap::Args)]
-pub struct Options {}
+pub struct Options {
+    /// The settings
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
+    /// The message; standard input if absent or "-"
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
 
-/// Runs the command.
-pub fn run(_options: Options) -> Result<Exit, Mistake> {
-    Err(Mistake::new("not built yet"))
+/// Signs one message.
+pub fn run(options: Options) -> Result<Exit, Mistake> {
+    let settings = super::load_settings(&options.config)?;
+    let name = options.file.as_ref().map_or("standard input".into(), |file| file.display().to_string());
+    let received = read(options.file).map_err(|error| Mistake::new(format!("{name}: {error}")))?;
+    let signed = sign(&settings, &with_crlf(&received)).map_err(|reason| Mistake::new(format!("{name}: {reason}")))?;
+    match std::io::stdout().lock().write_all(&signed) {
+        // A reader that has seen enough is no mistake.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Good),
+        Err(error) => Err(Mistake::new(format!("standard output: {error}"))),
+        Ok(()) => Ok(Exit::Good),
+    }
+}
+
+fn read(file: Option<PathBuf>) -> std::io::Result<Vec<u8>> {
+    match file.filter(|file| file.as_os_str() != "-") {
+        Some(file) => std::fs::read(file),
+        None => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes)?;
+            Ok(bytes)
+        }
+    }
+}
+
+/// The message with its signatures on top.
+fn sign(settings: &Settings, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let message = Message::new(bytes);
+    let author = address::author_domain(&message.header).map_err(|error| error.to_string())?;
+    let domain = settings
+        .domain_for(&author)
+        .ok_or_else(|| format!("no key is configured for the From domain {author}; add [domains.\"{author}\"]"))?;
+    let keys = Keys::default().of(domain, &settings.key_directory).map_err(|mistake| mistake.to_string())?.keys;
+    let plan = Plan::new(&settings.signing, domain);
+    let mut hasher = plan.body_hasher();
+    hasher.write(message.body);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let signatures = plan.sign(&message.header, &hasher.finish(), &keys, now).map_err(|refusal| refusal.to_string())?;
+    let mut out = Vec::with_capacity(bytes.len() + 1024 * signatures.len());
+    for signature in signatures {
+        out.extend_from_slice(format!("{FIELD_NAME}:{}\r\n", signature.value).as_bytes());
+    }
+    out.extend_from_slice(bytes);
+    Ok(out)
+}
+
+/// Line ends as SMTP has them; a message that has any CRLF is taken as it is.
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    if bytes.windows(2).any(|pair| pair == b"\r\n") {
+        return bytes.to_vec();
+    }
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+    for &byte in bytes {
+        if byte == b'\n' {
+            out.push(b'\r');
+        }
+        out.push(byte);
+    }
+    out
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     dkim::KeyType,
+    key::Record,
     name::DomainName,
     provider::{DEFAULT_PROVIDER, NoSelector, Profiles},
 };
@@ -22,7 +23,7 @@ struct Around<'s> {
 }
 
 /// The name of a key file where the settings give none.
-pub(crate) fn key_file_name(domain: &DomainName, selector: &DomainName) -> String {
+pub fn key_file_name(domain: &DomainName, selector: &DomainName) -> String {
     format!("{domain}.{selector}.pem")
 }
 
@@ -170,7 +171,7 @@ fn key(
     algorithm: KeyType,
     required_bits: Option<usize>,
 ) -> Option<KeyRef> {
-    if let Err(error) = DomainName::new(&format!("{selector}._domainkey.{domain}")) {
+    if let Err(error) = Record::dkim_name(selector, domain) {
         let what = format!("{}: {selector}._domainkey.{domain} cannot stand in DNS: {error}", section.name());
         reader.mistake(section.span_of("selector"), what);
         return None;

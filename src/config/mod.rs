@@ -12,6 +12,7 @@ mod mistake;
 mod read;
 mod reader;
 
+pub use domain::key_file_name;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
 

@@ -1,7 +1,11 @@
 //! DKIM as bytes (RFC 6376, 8301, 8463): tag lists, signatures, key records, canonicalization, digests.
 
 pub mod canon;
+pub mod der;
 pub mod digest;
+pub mod record;
+pub mod signature;
+pub mod tag;
 pub mod write;
 
 use std::{fmt, str::FromStr};

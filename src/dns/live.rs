@@ -86,7 +86,7 @@ impl Live {
     async fn answer(&self, name: &str, kind: RecordType) -> Answer {
         let asked = match Labels::from_question(name) {
             Ok(asked) => asked,
-            Err(why) => return Answer::unaskable(name, kind, why),
+            Err(why) => return Answer::fault(name, kind, Fault::Unaskable(why)),
         };
         let start = Instant::now();
         let deadline = start + self.deadline;

@@ -207,7 +207,7 @@ impl Reader {
     }
 
     fn directive(&mut self, directive: &Word, rest: &[Word]) -> Result<(), String> {
-        let name = show(directive);
+        let name = show(directive).to_ascii_uppercase();
         let [value] = rest else {
             return Err(match name.as_str() {
                 "$ORIGIN" | "$TTL" => format!("{name} needs one value, but has {}", rest.len()),

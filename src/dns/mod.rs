@@ -3,11 +3,17 @@
 //! Records stay apart, and the character-strings inside a TXT record stay apart; TTL, rcode and the server that answered
 //! come with them. NXDOMAIN, NODATA and every kind of fault are told apart, because the diagnosis lives on the difference.
 //! Nothing here fails with an error: a question without a usable answer has an [`Outcome::Fault`].
+//!
+//! Answers come from name servers ([`live`]) or master files ([`zone`]). Around one of these stand, from the inside out,
+//! what all messages share ([`cache`]), what a run notes ([`record`]) and what one message may ask ([`budget`]).
 
+pub mod budget;
+pub mod cache;
 mod generic;
 mod labels;
 pub mod live;
 mod master;
+pub mod record;
 mod wire;
 pub mod zone;
 
@@ -20,7 +26,7 @@ use std::{
 };
 
 /// The record types that mail authentication asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum RecordType {
     A,
@@ -186,9 +192,13 @@ impl Answer {
         }
     }
 
-    /// The answer to a question that cannot be sent.
-    pub(crate) fn unaskable(name: &str, kind: RecordType, why: String) -> Answer {
-        Answer::new(name.to_ascii_lowercase(), kind, Outcome::Fault(Fault::Unaskable(why)))
+    /// The answer to a question, as asked, that came to nothing.
+    pub(crate) fn fault(asked: &str, kind: RecordType, fault: Fault) -> Answer {
+        let name = match labels::Labels::from_question(asked) {
+            Ok(labels) => labels.text(),
+            Err(_) => asked.to_ascii_lowercase(),
+        };
+        Answer::new(name, kind, Outcome::Fault(fault))
     }
 
     /// The TXT records: each one a list of character-strings.
@@ -254,4 +264,19 @@ impl Dns {
 /// A resolver configuration that asks nobody: for a verifier that is handed its records and must never use the network.
 pub fn nowhere() -> (hickory_resolver::config::ResolverConfig, hickory_resolver::config::ResolverOpts) {
     (hickory_resolver::config::ResolverConfig::from_name_servers(Vec::new()), Default::default())
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Timeout => write!(f, "no answer in time"),
+            Fault::ServFail => write!(f, "the server failed (SERVFAIL)"),
+            Fault::Refused => write!(f, "the server refused (REFUSED)"),
+            Fault::Truncated => write!(f, "the answer was cut and could not be had over TCP"),
+            Fault::CnameLoop => write!(f, "CNAMEs lead back to themselves or are too many"),
+            Fault::Other(what) => write!(f, "{what}"),
+            Fault::Unaskable(why) => write!(f, "the name cannot be asked for: {why}"),
+            Fault::Budget => write!(f, "over the cap of questions or time"),
+        }
+    }
 }

@@ -138,7 +138,7 @@ impl Source for Zones {
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
         let answer = match Labels::from_question(name) {
             Ok(asked) => self.answer(asked, kind),
-            Err(why) => Answer::unaskable(name, kind, why),
+            Err(why) => Answer::fault(name, kind, Fault::Unaskable(why)),
         };
         Box::pin(ready(Arc::new(answer)))
     }
@@ -194,7 +194,7 @@ raw     CLASS1 TYPE16 \# 5 04 ( 00FF 22
 key     DNSKEY 256 3 13 ( oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8
         KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA== )
 big     4294967295 PTR ptr.example.net.
-$ORIGIN other.example.
+$Origin other.example.
 target  120 TXT "other zone"
 mx      A 192.0.2.3
 "#;

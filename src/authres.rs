@@ -1,1 +1,0 @@
-//! Authentication-Results (RFC 8601): ours written, forged ones found.

@@ -1,1 +1,0 @@
-//! SPF records (RFC 7208) as published: terms with their places, readable or not.

@@ -1,0 +1,223 @@
+//! One message judged by every method, and the results as one Authentication-Results field.
+//!
+//! The questions are asked in three bundles, so that waiting overlaps the transfer: SPF at MAIL FROM ([`ask_spf`]), keys and
+//! the DMARC record at the end of the header ([`Questions`]), and alignment, which needs the results, at the end
+//! ([`Verdicts::conclude`]).
+
+use super::{
+    Word,
+    dkim::{DkimResult, Verifier},
+    dmarc::{self, Authenticated, Discovery, SpfIdentity},
+    spf::{self, Limits, Query, Scope, SpfResult},
+};
+use crate::{
+    address::{self, AuthorError, ReversePath},
+    authres::{self, AuthResults, MethodResult},
+    dns::{Answer, Dns, RecordType},
+    message::Header,
+    name::DomainName,
+};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use tokio::task::JoinSet;
+
+/// The SMTP side of a message, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub struct Envelope {
+    /// The client; `None` where nobody knows, and then there is no SPF.
+    pub client_ip: Option<IpAddr>,
+    /// HELO as received.
+    pub helo: Vec<u8>,
+    /// MAIL FROM as received, with or without angle brackets.
+    pub mail_from: Vec<u8>,
+}
+
+/// SPF for both identities.
+#[derive(Clone, Debug)]
+pub struct SpfVerdict {
+    /// MAIL FROM, or HELO where the sender is null: what DMARC counts.
+    pub main: spf::Outcome,
+    /// HELO beside a sender; reported, and counted by nobody.
+    pub helo: Option<spf::Outcome>,
+    /// MAIL FROM as received.
+    pub mail_from: Vec<u8>,
+}
+
+/// What the header needs of DNS.
+pub struct Questions {
+    keys: Vec<String>,
+    author: Result<DomainName, AuthorError>,
+}
+
+/// What DNS said to [`Questions`].
+pub struct Answers {
+    keys: HashMap<String, Arc<Answer>>,
+    discovery: Discovery,
+}
+
+/// Everything judged.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    /// The domain of the author, or why there is none.
+    pub author: Result<DomainName, AuthorError>,
+    /// One per signature, top first.
+    pub dkim: Vec<DkimResult>,
+    /// `None` where the client is not known.
+    pub spf: Option<SpfVerdict>,
+    /// DMARC.
+    pub dmarc: dmarc::Verdict,
+}
+
+/// Judges SPF for MAIL FROM and HELO together; `None` without a client's address.
+pub async fn ask_spf(dns: &Dns, envelope: &Envelope, receiver: &str, now: u64) -> Option<SpfVerdict> {
+    let query = Query {
+        client_ip: envelope.client_ip?,
+        helo: envelope.helo.clone(),
+        mail_from: envelope.mail_from.clone(),
+        receiver: receiver.into(),
+        now,
+    };
+    let null = matches!(address::reverse_path(&envelope.mail_from), Ok(ReversePath::Null));
+    let (main, helo) = tokio::join!(spf::check(dns, &query, Limits::default()), async {
+        match null {
+            true => None,
+            false => Some(spf::check_helo(dns, &query, Limits::default()).await),
+        }
+    });
+    Some(SpfVerdict { main, helo, mail_from: envelope.mail_from.clone() })
+}
+
+impl Questions {
+    /// What a header and its signatures need.
+    pub fn new(header: &Header, verifier: &Verifier) -> Questions {
+        Questions { keys: verifier.questions(), author: address::author_domain(header) }
+    }
+
+    /// Asks for everything at once.
+    pub async fn ask(self, dns: &Dns) -> Answers {
+        let mut asked = JoinSet::new();
+        for name in self.keys {
+            let dns = dns.clone();
+            asked.spawn(async move {
+                let answer = dns.query(&name, RecordType::Txt).await;
+                (name, answer)
+            });
+        }
+        let discovery = dmarc::discover(dns, self.author).await;
+        let mut keys = HashMap::new();
+        while let Some(answered) = asked.join_next().await {
+            // A question whose task died has no answer, which is judged as one that was never asked.
+            if let Ok((name, answer)) = answered {
+                keys.insert(name, answer);
+            }
+        }
+        Answers { keys, discovery }
+    }
+}
+
+impl Verdicts {
+    /// Judges, once the body is through and the answers are there.
+    pub async fn conclude(
+        dns: &Dns,
+        header: &Header,
+        verifier: Verifier,
+        answers: Answers,
+        spf: Option<SpfVerdict>,
+    ) -> Verdicts {
+        let dkim = verifier.finish(header, &answers.keys);
+        let signed: Vec<(Authenticated, &DomainName)> = dkim
+            .iter()
+            .filter_map(|result| Some((authenticated(result.result), result.signature.domain.as_ref()?)))
+            .collect();
+        let sent = spf.as_ref().and_then(|spf| {
+            let identity = match spf.main.scope {
+                Scope::MailFrom => SpfIdentity::MailFrom,
+                Scope::Helo => SpfIdentity::NullSender,
+            };
+            let state = match spf.main.result {
+                SpfResult::Pass => Authenticated::Yes,
+                SpfResult::TempError => Authenticated::Unknown,
+                _ => Authenticated::No,
+            };
+            Some((state, spf.main.domain.as_ref()?, identity))
+        });
+        let dmarc = answers.discovery.judge(dns, &signed, sent).await;
+        Verdicts { author: address::author_domain(header), dkim, spf, dmarc }
+    }
+
+    /// Our Authentication-Results.
+    pub fn results(&self, authserv_id: &str) -> AuthResults {
+        let prefixes: Vec<&str> = self.dkim.iter().map(|result| result.signature.signature_text.as_str()).collect();
+        let prefixes = authres::signature_prefixes(&prefixes);
+        let mut results: Vec<MethodResult> =
+            self.dkim.iter().zip(prefixes).map(|(result, prefix)| dkim_result(result, prefix)).collect();
+        if let Some(spf) = &self.spf {
+            results.push(spf.main_result());
+            results.extend(spf.helo.as_ref().map(helo_result));
+        }
+        results.push(self.dmarc.method_result());
+        AuthResults { authserv_id: authserv_id.into(), results }
+    }
+}
+
+impl SpfVerdict {
+    fn main_result(&self) -> MethodResult {
+        if self.main.scope == Scope::Helo {
+            return helo_result(&self.main);
+        }
+        let result = with_spf_reason(MethodResult::new("spf", self.main.result.as_str()), &self.main);
+        match address::reverse_path(&self.mail_from) {
+            Ok(ReversePath::Mailbox(mailbox)) => result.with_address("smtp", "mailfrom", &mailbox),
+            // What is no address has no domain that could be judged, and no property that could be misread.
+            _ => result,
+        }
+    }
+}
+
+fn helo_result(outcome: &spf::Outcome) -> MethodResult {
+    let result = with_spf_reason(MethodResult::new("spf", outcome.result.as_str()), outcome);
+    match &outcome.domain {
+        Some(domain) => result.with_property("smtp", "helo", domain.as_str()),
+        None => result,
+    }
+}
+
+fn with_spf_reason(result: MethodResult, outcome: &spf::Outcome) -> MethodResult {
+    match outcome.result {
+        SpfResult::Pass => result,
+        _ => result.with_reason(&outcome.reason.to_string()),
+    }
+}
+
+fn dkim_result(result: &DkimResult, prefix: &str) -> MethodResult {
+    let signature = &result.signature;
+    let mut out = MethodResult::new("dkim", result.result.as_str());
+    if let Some(reason) = &result.reason {
+        out = out.with_reason(&reason.to_string());
+    } else if result.testing {
+        out = out.with_comment("the domain is testing");
+    }
+    if let Some(domain) = &signature.domain {
+        out = out.with_property("header", "d", domain.as_str());
+    }
+    if let Some(selector) = &signature.selector {
+        out = out.with_property("header", "s", selector.as_str());
+    }
+    if let Some(algorithm) = &signature.algorithm_text {
+        out = out.with_property("header", "a", algorithm);
+    }
+    if !prefix.is_empty() {
+        out = out.with_property("header", "b", prefix);
+    }
+    match &signature.identity {
+        Some(identity) if signature.identity_given => out.with_property("header", "i", identity),
+        _ => out,
+    }
+}
+
+fn authenticated(word: Word) -> Authenticated {
+    match word {
+        Word::Pass => Authenticated::Yes,
+        Word::TempError => Authenticated::Unknown,
+        _ => Authenticated::No,
+    }
+}

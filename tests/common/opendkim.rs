@@ -1,0 +1,54 @@
+//! OpenDKIM as the signing milter: the control that shows what is Postfix's doing and what is ours.
+
+use super::{eventually, free_address, open_folder, process::Process, program};
+use std::{fs, net::TcpStream, path::Path, process::Command, time::Duration};
+
+/// A running opendkim that signs; it ends when dropped.
+pub struct OpenDkim {
+    _process: Process,
+    _folder: tempfile::TempDir,
+    socket: String,
+}
+
+impl OpenDkim {
+    /// Signs all mail from loopback whose From is in this domain.
+    #[track_caller]
+    pub fn start(domain: &str, selector: &str, key: &Path, canonicalization: &str) -> OpenDkim {
+        program("/usr/sbin/opendkim");
+        let folder = open_folder();
+        for _ in 0..5 {
+            let address = free_address();
+            let socket = format!("inet:{}:{}", address.ip(), address.port());
+            let settings = format!(
+                "Mode s\nDomain {domain}\nSelector {selector}\nKeyFile {}\nCanonicalization {canonicalization}\n\
+                 InternalHosts {}\nSocket inet:{}@{}\nSyslog no\nMinimumKeyBits 1024\nRequireSafeKeys no\n",
+                key.display(),
+                folder.path().join("internal").display(),
+                address.port(),
+                address.ip()
+            );
+            fs::write(folder.path().join("internal"), "127.0.0.0/8\n").expect("the list of networks");
+            let file = folder.path().join("opendkim.conf");
+            fs::write(&file, settings).expect("the settings");
+            let mut command = Command::new("/usr/sbin/opendkim");
+            command.arg("-f").arg("-x").arg(&file);
+            let mut process = Process::start(command, folder.path().join("said"));
+            let serves = eventually("opendkim serves or ends", Duration::from_secs(20), || {
+                if TcpStream::connect(address).is_ok() {
+                    return Some(true);
+                }
+                process.ended().map(|_| false)
+            });
+            if serves {
+                return OpenDkim { _process: process, _folder: folder, socket };
+            }
+            assert!(process.said().contains("in use"), "opendkim does not start: {}", process.said());
+        }
+        panic!("no free port for opendkim in five tries");
+    }
+
+    /// The value for `smtpd_milters`.
+    pub fn socket(&self) -> &str {
+        &self.socket
+    }
+}
