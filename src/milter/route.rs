@@ -3,9 +3,11 @@
 //! A key is used only for mail that is ours twice over: it comes from our users or networks, and its one From field names
 //! one domain of ours. Everything else passes, and says why.
 
+use super::verifying;
 use crate::{
     address::{self, AuthorError, ReversePath},
-    config::{Domain, Listener, Mode, SenderRule, Settings},
+    config::{Domain, Listener, Mode, Network, SenderRule, Settings},
+    event::Direction,
     message::Header,
     name::DomainName,
 };
@@ -16,6 +18,8 @@ use std::{fmt, net::IpAddr, sync::Arc};
 pub struct Facts<'a> {
     /// The settings in force when the message began.
     pub settings: &'a Settings,
+    /// Who we are in Authentication-Results.
+    pub authserv_id: &'a str,
     /// The listener it came through.
     pub listener: &'a Listener,
     /// The client's address; `None` for a local submission without one.
@@ -44,6 +48,10 @@ pub enum Route {
 pub enum Why {
     /// Neither authenticated nor from a trusted network, at a listener that only signs.
     Relayed,
+    /// From outside, and not to be judged: the client, or the user, is exempt.
+    Exempt,
+    /// From a relay of ours, with its results.
+    JudgedByRelay,
     /// It bears the mark of mail from outside.
     InboundMark,
     /// It comes from a content filter and lacks the mark of mail from our users.
@@ -60,9 +68,11 @@ pub enum Why {
 
 /// Decides.
 pub fn route(facts: &Facts<'_>) -> Route {
-    let ours = facts.auth_user.is_some() || facts.is_trusted();
-    match (facts.listener.mode, ours) {
-        (Mode::Verify, _) | (Mode::Auto, false) => Route::Verify,
+    match (facts.listener.mode, facts.is_ours()) {
+        (Mode::Verify, _) | (Mode::Auto, false) => match facts.unjudged() {
+            Some(why) => Route::Pass(why),
+            None => Route::Verify,
+        },
         (Mode::Sign, false) => Route::Pass(Why::Relayed),
         (Mode::Sign | Mode::Auto, true) => match facts.signing_domain() {
             Ok(domain) => Route::Sign(domain),
@@ -71,12 +81,35 @@ pub fn route(facts: &Facts<'_>) -> Route {
     }
 }
 
+/// Will the message be verified, as far as can be told before its header?
+pub fn will_verify(facts: &Facts<'_>) -> bool {
+    let inbound = matches!((facts.listener.mode, facts.is_ours()), (Mode::Verify, _) | (Mode::Auto, false));
+    inbound && !facts.is_exempt()
+}
+
 impl Facts<'_> {
-    fn is_trusted(&self) -> bool {
-        match self.client {
-            None => true,
-            Some(client) => self.settings.trusted_networks.iter().any(|network| network.contains(client)),
+    /// Is the client in one of these networks? A client without an address is in none.
+    pub fn is_in(&self, networks: &[Network]) -> bool {
+        self.client.is_some_and(|client| networks.iter().any(|network| network.contains(client)))
+    }
+
+    /// Does it come from our users or networks?
+    fn is_ours(&self) -> bool {
+        self.auth_user.is_some() || self.client.is_none() || self.is_in(&self.settings.trusted_networks)
+    }
+
+    fn is_exempt(&self) -> bool {
+        let verify = &self.settings.verify;
+        (verify.exempt_users && self.auth_user.is_some()) || self.is_in(&verify.exempt_networks)
+    }
+
+    /// Why a message from outside is not judged, if it is not.
+    fn unjudged(&self) -> Option<Why> {
+        if self.is_exempt() {
+            return Some(Why::Exempt);
         }
+        let judged = || !verifying::forged(self.header, self.authserv_id).is_empty();
+        (self.is_in(&self.settings.verify.trusted_relays) && judged()).then_some(Why::JudgedByRelay)
     }
 
     /// The domain to sign for, or the first reason against it.
@@ -130,10 +163,23 @@ impl Facts<'_> {
     }
 }
 
+impl Why {
+    /// Which way such mail goes.
+    pub fn direction(&self) -> Direction {
+        match self {
+            Why::Relayed | Why::Exempt | Why::JudgedByRelay | Why::InboundMark => Direction::In,
+            Why::NoOutboundMark => Direction::Unknown,
+            _ => Direction::Out,
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Relayed => write!(f, "the client is neither authenticated nor in trusted_networks"),
+            Why::Exempt => write!(f, "the client or the user is exempt from verification ([verify])"),
+            Why::JudgedByRelay => write!(f, "it bears the results of a relay of ours (verify.trusted_relays)"),
             Why::InboundMark => write!(f, "it bears the mark of mail from outside (signing.inbound_mark)"),
             Why::NoOutboundMark => {
                 write!(f, "it came back from a content filter without the mark of our users (signing.outbound_mark)")
