@@ -15,6 +15,7 @@ use crate::{
     event::{self, Direction, Event, MAX_RECIPIENTS, SignatureEvent},
     key::PrivateKey,
     message::Header,
+    received::{self, Handover},
     sign::{Plan, Signature, selfcheck},
     verify::{
         message::{Envelope, Verdicts},
@@ -174,7 +175,7 @@ impl Session {
                 Err(reason) => self.unsigned(queue_id, Some(&domain.name.to_string()), reason),
             },
             Route::Verify => {
-                message.go_on_verifying();
+                message.go_on_verifying(client);
                 return Verdict::Continue;
             }
             Route::Pass(why) => {
@@ -356,11 +357,23 @@ impl Transaction {
         Ok(())
     }
 
-    fn go_on_verifying(&mut self) {
+    fn go_on_verifying(&mut self, client: Option<IpAddr>) {
         let now = unix_time();
+        let handover = if self.is_relay(client) { self.handover() } else { None };
         if let Work::Verify(verifying) = &mut self.work {
+            if let Some(envelope) = handover {
+                verifying.ask_spf(&self.active, envelope, now);
+            }
             verifying.end_of_header(&self.active, &self.header, now);
         }
+    }
+
+    /// The client that handed over to our relays, as their Received fields tell; the relays themselves say nothing to SPF.
+    fn handover(&self) -> Option<Envelope> {
+        let relays = &self.active.settings.verify.trusted_relays;
+        let found = received::handover(&self.header, |ip| relays.iter().any(|network| network.contains(ip)))?;
+        let Handover { client_ip, helo } = found;
+        Some(Envelope { client_ip: Some(client_ip), helo, mail_from: self.mail_from.clone() })
     }
 
     /// The secret mark goes, forged results go, the signatures come: the first one ends up on top.
