@@ -1,0 +1,289 @@
+//! The milter over its own protocol: a real server in this process, and a client that speaks as an MTA does.
+
+use indymilter_test::{Actions, EomAction, EomActions, MacroStage, ProtoOpts, Status, TestConnection};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use waxseal::{config::Settings, dkim::KeyType, key, milter::Server};
+
+const FIELDS: [(&str, &str); 4] = [
+    ("From", " a@example.com"),
+    ("To", " b@example.net,\n\tc@example.net"),
+    ("Subject", "no blank after the colon"),
+    ("Date", " Mon, 23 Nov 2026 04:00:00 +0000"),
+];
+const BODY: &[u8] = b"Hello  there \t\r\n\r\n.\r\nthe end\r\n\r\n";
+
+struct Site {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+impl Site {
+    /// A server for example.com under these settings; its key file is `key.pem` in the folder.
+    fn start(lines: &str) -> Site {
+        let folder = tempfile::tempdir().expect("a folder");
+        key::generate(KeyType::Rsa).expect("a key").write(&folder.path().join("key.pem")).expect("written");
+        let server = Server::start(settings(folder.path(), lines)).expect("a server");
+        Site { folder, server }
+    }
+
+    fn address(&self) -> SocketAddr {
+        let address = self.server.addresses().remove(0);
+        address.strip_prefix("inet:").expect("an inet listener").parse().expect("an address")
+    }
+
+    async fn open(&self) -> TestConnection {
+        TestConnection::configure().exact_leading_space(true).open_tcp(self.address()).await.expect("a connection")
+    }
+}
+
+fn settings(folder: &Path, lines: &str) -> Settings {
+    let listener = if lines.contains("[[listener]]") { "" } else { "[[listener]]\nsocket = \"inet:127.0.0.1:0\"\n" };
+    let text = format!(
+        "key_directory = \".\"\n{lines}\n{listener}\n[domains.\"example.com\"]\nselector = \"s\"\nkey = \"key.pem\"\n"
+    );
+    Settings::parse(&text, &folder.join("waxseal.toml")).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+async fn begin(connection: &mut TestConnection) {
+    connection.connect("client.example", [127, 0, 0, 1]).await.expect("connect");
+    connection.helo("client.example").await.expect("helo");
+}
+
+/// One message up to its end, as an MTA sends it; gives the edits and the answer.
+async fn send(connection: &mut TestConnection, fields: &[(&str, &str)], body: &[&[u8]]) -> (EomActions, Status) {
+    connection.mail(["<a@example.com>"]).await.expect("mail");
+    connection.rcpt(["<b@example.net>"]).await.expect("rcpt");
+    for (name, value) in fields {
+        connection.header(*name, *value).await.expect("header");
+    }
+    connection.macros(MacroStage::Eoh, [("i", "4ABC")]).await.expect("macros");
+    let status = connection.eoh().await.expect("end of header");
+    if status != Status::Continue {
+        return (EomActions { actions: Vec::new() }, status);
+    }
+    for piece in body {
+        connection.body(piece.to_vec()).await.expect("body");
+    }
+    connection.eom().await.expect("end of message")
+}
+
+/// The tags of the one signature inserted, folds removed.
+fn signature(actions: &EomActions) -> String {
+    match &actions.actions[..] {
+        [EomAction::InsertHeader { index: 1, name, value }] => {
+            assert_eq!(name.to_str(), Ok("DKIM-Signature"));
+            value.to_str().expect("text").replace("\n\t", "").replace(' ', "")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tag<'a>(signature: &'a str, name: &str) -> &'a str {
+    let tags = signature.split(';').filter_map(|tag| tag.split_once('='));
+    tags.filter(|(tag, _)| *tag == name).map(|(_, value)| value).next().expect("the tag")
+}
+
+#[tokio::test]
+async fn a_message_is_signed_wherever_its_body_is_cut() {
+    let site = Site::start("");
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    let (actions, status) = send(&mut connection, &FIELDS, &[BODY]).await;
+    assert_eq!(status, Status::Accept);
+    let whole = signature(&actions);
+    assert_eq!((tag(&whole, "d"), tag(&whole, "s"), tag(&whole, "a")), ("example.com", "s", "rsa-sha256"));
+    for cut in 1..BODY.len() {
+        let (actions, _) = send(&mut connection, &FIELDS, &[&BODY[..cut], &BODY[cut..]]).await;
+        assert_eq!(tag(&signature(&actions), "bh"), tag(&whole, "bh"), "cut at {cut}");
+    }
+    connection.close().await.expect("close");
+}
+
+/// An MTA that offers nothing gets the same signature, by the long way.
+#[tokio::test]
+async fn an_mta_without_options_is_served_too() {
+    let site = Site::start("");
+    let mut plain = TestConnection::configure()
+        .available_opts(ProtoOpts::empty())
+        .available_actions(Actions::ADD_HEADER)
+        .open_tcp(site.address())
+        .await
+        .expect("a connection");
+    assert_eq!(plain.negotiated_opts(), ProtoOpts::empty());
+    begin(&mut plain).await;
+    let fields = [("From", "a@example.com"), ("Subject", "x")];
+    let (actions, status) = send(&mut plain, &fields, &[BODY]).await;
+    assert_eq!(status, Status::Accept);
+    assert!(signature(&actions).starts_with("v=1;"), "the MTA adds the blank itself");
+
+    let mut full = site.open().await;
+    let wanted =
+        ProtoOpts::NOREPLY_HELO | ProtoOpts::NOREPLY_HEADER | ProtoOpts::NOREPLY_BODY | ProtoOpts::LEADING_SPACE;
+    assert!(full.negotiated_opts().contains(wanted), "{:?}", full.negotiated_opts());
+    begin(&mut full).await;
+    let (actions, _) = send(&mut full, &[("From", " a@example.com"), ("Subject", " x")], &[BODY]).await;
+    let [EomAction::InsertHeader { value, .. }] = &actions.actions[..] else { panic!("{actions:?}") };
+    assert!(value.to_bytes().starts_with(b" v=1"), "the blank is ours to add");
+}
+
+#[tokio::test]
+async fn nothing_of_one_message_reaches_the_next() {
+    let site = Site::start("");
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    connection.mail(["<a@example.com>"]).await.expect("mail");
+    connection.header("From", " a@other.example").await.expect("header");
+    connection.abort().await.expect("abort");
+    let (actions, _) = send(&mut connection, &FIELDS, &[BODY]).await;
+    let first = signature(&actions);
+    assert!(first.contains("h=from:from:"), "{first}");
+    let (actions, status) = send(&mut connection, &[("From", " a@other.example")], &[BODY]).await;
+    assert_eq!((actions.actions.len(), status), (0, Status::Accept), "not ours: done at the end of its header");
+    let (actions, _) = send(&mut connection, &FIELDS, &[BODY]).await;
+    assert_eq!(tag(&signature(&actions), "bh"), tag(&first, "bh"));
+}
+
+#[tokio::test]
+async fn a_bad_key_holds_mail_back_until_it_is_mended() {
+    let site = Site::start("");
+    let file = site.folder.path().join("key.pem");
+    let good = fs::read(&file).expect("the key");
+    fs::write(&file, "no key").expect("written");
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    let (actions, status) = send(&mut connection, &FIELDS, &[BODY]).await;
+    assert_eq!(actions.actions, []);
+    let Status::Tempfail { message } = status else { panic!("{status:?}") };
+    let message = message.expect("a text");
+    assert_eq!(message.to_str(), Ok("451 4.7.0 Message cannot be signed at the moment"));
+    fs::write(&file, good).expect("written");
+    let (actions, _) = send(&mut connection, &FIELDS, &[BODY]).await;
+    signature(&actions);
+}
+
+#[tokio::test]
+async fn who_only_observes_changes_nothing() {
+    let site = Site::start("[[listener]]\nsocket = \"inet:127.0.0.1:0\"\nobserve = true\n");
+    fs::write(site.folder.path().join("key.pem"), "no key").expect("written");
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    let (actions, status) = send(&mut connection, &FIELDS, &[BODY]).await;
+    assert_eq!((actions.actions, status), (Vec::new(), Status::Accept), "not even a bad key holds mail back");
+}
+
+#[tokio::test]
+async fn the_secret_mark_of_our_users_does_not_leave() {
+    let site = Site::start(
+        "[signing]\noutbound_mark = \"X-Mark: secret\"\n[[listener]]\nsocket = \"inet:127.0.0.1:0\"\nreinjected = true\n",
+    );
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    let marked = [("X-Mark", " other"), ("X-Mark", " secret"), ("From", " a@example.com"), ("X-Mark", " secret")];
+    let (actions, _) = send(&mut connection, &marked, &[BODY]).await;
+    let deleted: Vec<i32> = actions
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            EomAction::DeleteHeader { index, .. } => Some(*index),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(deleted, [3, 2], "the lowest first, and what is not the mark stays");
+    assert!(matches!(actions.actions.last(), Some(EomAction::InsertHeader { .. })));
+}
+
+#[tokio::test]
+async fn packets_out_of_order_end_their_connection_and_no_other() {
+    let site = Site::start("");
+    let mut good = site.open().await;
+    begin(&mut good).await;
+    for packet in [
+        &b"\0\0\0\x01M"[..],
+        b"\0\0\0\x01E",
+        b"\0\0\0\x01N",
+        b"\0\0\0\x05Bbody",
+        b"\0\0\0\x00",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\x01?",
+        b"\0\0\0\x02O\0",
+        b"\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff\0\0\0\x01E",
+        b"GET / HTTP/1.1\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(site.address()).await.expect("a connection");
+        stream.write_all(packet).await.expect("written");
+        stream.shutdown().await.expect("no more to say");
+        let mut rest = Vec::new();
+        // It may be closed with or without an answer to what came first; it must be closed.
+        let _ = stream.read_to_end(&mut rest).await;
+    }
+    let (actions, _) = send(&mut good, &FIELDS, &[BODY]).await;
+    signature(&actions);
+}
+
+#[tokio::test]
+async fn a_thousand_connections_are_open_and_the_next_is_served() {
+    let site = Site::start("");
+    let mut idle = Vec::new();
+    for _ in 0..1000 {
+        idle.push(TcpStream::connect(site.address()).await.expect("a connection"));
+    }
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    let (actions, _) = send(&mut connection, &FIELDS, &[BODY]).await;
+    signature(&actions);
+}
+
+#[tokio::test]
+async fn a_reload_is_all_or_nothing() {
+    let mut site = Site::start("");
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    signature(&send(&mut connection, &FIELDS, &[BODY]).await.0);
+
+    // A key in use that can no longer be read: everything stays as it was.
+    let file = site.folder.path().join("key.pem");
+    let good = fs::read(&file).expect("the key");
+    fs::write(&file, "no key").expect("written");
+    let changed = settings(site.folder.path(), "[signing]\ncanonicalization = \"simple/simple\"\n");
+    let refused = site.server.reload(changed.clone()).expect_err("a reload with a broken key");
+    assert!(refused.contains("key.pem"), "{refused}");
+    let (actions, _) = send(&mut connection, &FIELDS, &[BODY]).await;
+    assert_eq!(tag(&signature(&actions), "c"), "relaxed/relaxed");
+
+    fs::write(&file, good).expect("written");
+    site.server.reload(changed).expect("a good reload");
+    let (actions, _) = send(&mut connection, &FIELDS, &[BODY]).await;
+    assert_eq!(tag(&signature(&actions), "c"), "simple/simple", "on the connection that was open before");
+}
+
+#[tokio::test]
+async fn a_unix_socket_has_its_mode_and_replaces_only_a_dead_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("milter.sock");
+    let lines = format!("[[listener]]\nsocket = \"unix:{}\"\nsocket_mode = \"0620\"\n", path.display());
+    // A socket that nobody answers on any more.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
+    let site = Site::start(&lines);
+    let mode = fs::metadata(&path).expect("the socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o620);
+
+    let mut connection =
+        TestConnection::configure().exact_leading_space(true).open_unix(&path).await.expect("a connection");
+    begin(&mut connection).await;
+    signature(&send(&mut connection, &FIELDS, &[BODY]).await.0);
+
+    let second = Server::start(settings(site.folder.path(), &lines)).err().expect("the socket is taken");
+    assert!(second.to_string().contains("another process answers on it"), "{second}");
+    connection.close().await.expect("close");
+    site.server.drain().await;
+    assert!(!path.exists(), "a socket of ours goes with us");
+
+    fs::write(&path, "no socket").expect("written");
+    let third = Server::start(settings(site.folder.path(), &lines)).err().expect("something is in the way");
+    assert!(third.to_string().contains("no socket is in the way"), "{third}");
+    assert_eq!(fs::read(&path).expect("the file"), b"no socket", "it was not touched");
+}
