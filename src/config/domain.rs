@@ -88,7 +88,9 @@ fn one(
     let canonicalization = section.option(reader, "canonicalization", &kind::CANON);
     let users = section.value(reader, "users", &kind::TEXTS, Vec::new());
     let (_, provider) = chosen?;
-    let keys: Vec<_> = rsa.into_iter().chain(ed25519).collect();
+    let mut keys: Vec<_> = rsa.into_iter().chain(ed25519).collect();
+    // A list grown by hand has room for four; most domains have one key.
+    keys.shrink_to_fit();
     if let [rsa, ed25519] = &keys[..]
         && rsa.selector == ed25519.selector
     {

@@ -258,7 +258,7 @@ impl Settings {
         let mut mistakes = Vec::new();
         for domain in self.domains.values() {
             for key in &domain.keys {
-                if !seen.insert((&key.path, key.algorithm, key.required_bits)) {
+                if !seen.insert((key.path.as_os_str(), key.algorithm, key.required_bits)) {
                     continue;
                 }
                 if let Err(mistake) = judge(key) {

@@ -29,6 +29,9 @@ pub struct Shown {
     pub line: Option<usize>,
 }
 
+/// No section has more names, so that the list of them never grows.
+const MOST_NAMES: usize = 12;
+
 /// What is noted while a file is read.
 pub(super) struct Reader<'t> {
     file: &'t Path,
@@ -87,7 +90,7 @@ impl<'t> Reader<'t> {
 impl<'t> Section<'t> {
     /// The whole file.
     pub(super) fn root(table: &'t Spanned<DeTable<'t>>) -> Section<'t> {
-        Section { name: String::new(), table: Some(table.get_ref()), span: None, known: Vec::new() }
+        Section { name: String::new(), table: Some(table.get_ref()), span: None, known: Vec::with_capacity(MOST_NAMES) }
     }
 
     /// A value that must be a table; something else is noted and counts as an empty one.
@@ -96,12 +99,12 @@ impl<'t> Section<'t> {
         if table.is_none() {
             reader.mistake(Some(value.span()), format!("{name}: expected a table, found {}", found(value.get_ref())));
         }
-        Section { name, table, span: Some(value.span()), known: Vec::new() }
+        Section { name, table, span: Some(value.span()), known: Vec::with_capacity(MOST_NAMES) }
     }
 
     /// A table of this name that is not in the file.
     pub(super) fn empty(name: &str) -> Section<'t> {
-        Section { name: name.to_owned(), table: None, span: None, known: Vec::new() }
+        Section { name: name.to_owned(), table: None, span: None, known: Vec::with_capacity(MOST_NAMES) }
     }
 
     /// Its own name.
