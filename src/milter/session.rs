@@ -16,7 +16,10 @@ use crate::{
     key::PrivateKey,
     message::Header,
     sign::{Plan, Signature, selfcheck},
-    verify::message::{Envelope, Verdicts},
+    verify::{
+        message::{Envelope, Verdicts},
+        spf,
+    },
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -393,9 +396,16 @@ impl Transaction {
         verifying::forged(&self.header, &self.active.authserv_id).into_iter().map(delete).collect()
     }
 
+    /// Our results, on top, and Received-SPF below them where it is wanted.
     fn result_fields(&self, verdicts: &Verdicts) -> Vec<Edit> {
-        let results = verdicts.results(&self.active.authserv_id);
-        vec![Edit::Insert { name: verifying::FIELD_NAME, value: format!(" {}", results.value()) }]
+        let id = &self.active.authserv_id;
+        let mut fields = Vec::new();
+        if let Some(spf) = verdicts.spf.as_ref().filter(|_| self.active.settings.verify.received_spf) {
+            fields.push(Edit::Insert { name: spf::field::FIELD_NAME, value: format!(" {}", spf.field_value(id)) });
+        }
+        let value = format!(" {}", verdicts.results(id).value());
+        fields.push(Edit::Insert { name: verifying::FIELD_NAME, value });
+        fields
     }
 }
 
