@@ -7,6 +7,7 @@
 
 mod evaluate;
 mod expand;
+pub mod field;
 mod identity;
 #[cfg(test)]
 mod tests;
