@@ -132,9 +132,9 @@ fn nothing_signs_or_decrypts_with_the_rsa_crate() {
 fn files_are_short_and_say_what_they_are() {
     let mut broken = Vec::new();
     for source in sources().into_iter().chain(tests()) {
-        // Unit tests stand at the foot and are tables; the code above them is what has to fit into a head.
+        // The code above the unit tests is what has to fit into a head; tests are tables, which may be longer.
         let lines = source.code().lines().count();
-        if lines > 600 {
+        if lines > if source.file.starts_with("src/") { 600 } else { 1000 } {
             broken.push(format!("{}: {lines} lines", source.file));
         }
         if !source.text.starts_with("//! ") {
