@@ -164,6 +164,12 @@ fn with_postfix_it_shows_the_same_through_a_private_instance() {
         let (address, _) = rest.split_once(',').expect("a comma after the address");
         let address: SocketAddr = address.parse().expect("an address");
         assert!(TcpStream::connect(address).is_err(), "Postfix still runs");
+        is_empty(folder.path());
+
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("closed");
+        let output = demo(folder.path(), &["--postfix"]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("Postfix's own account cannot enter "));
     } else {
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains("demo --postfix: "));

@@ -266,6 +266,15 @@ pub fn nowhere() -> (hickory_resolver::config::ResolverConfig, hickory_resolver:
     (hickory_resolver::config::ResolverConfig::from_name_servers(Vec::new()), Default::default())
 }
 
+/// A resolver configuration that asks this name server alone: for a verifier of others that looks keys up by itself.
+pub fn only(server: SocketAddr) -> (hickory_resolver::config::ResolverConfig, hickory_resolver::config::ResolverOpts) {
+    let mut config = hickory_resolver::config::NameServerConfig::udp_and_tcp(server.ip());
+    for connection in &mut config.connections {
+        connection.port = server.port();
+    }
+    (hickory_resolver::config::ResolverConfig::from_name_servers(vec![config]), Default::default())
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -62,6 +62,11 @@ impl Installed {
         if !rustix::process::geteuid().is_root() {
             missing.push("Postfix starts only as root; run it with sudo".to_owned());
         }
+        if let Some(closed) = closed_folder(&env::temp_dir()) {
+            let closed = closed.display();
+            missing
+                .push(format!("Postfix's own account cannot enter {closed}; choose another folder with TMPDIR=/tmp"));
+        }
         match (program, owner) {
             (Some(program), Some(owner)) if missing.is_empty() => Ok(Installed { program, owner }),
             _ => Err(Mistake::new(format!(
@@ -240,6 +245,11 @@ fn find_program(name: &str) -> Option<PathBuf> {
         .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|file| fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0))
+}
+
+/// The folder on the way to this one that others may not pass; the account of Postfix is one of them.
+fn closed_folder(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|folder| fs::metadata(folder).is_ok_and(|facts| facts.permissions().mode() & 0o001 == 0))
 }
 
 /// The number of a user in /etc/passwd.

@@ -2,8 +2,7 @@
 //! an implementation that shares nothing with our signing code.
 
 use super::Unexpected;
-use crate::dns::{Dns, live};
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use crate::dns::{self, Dns, RecordType, live};
 use mail_auth::{AuthenticatedMessage, DkimOutput, DkimResult, Error, MessageAuthenticator, dkim::DkimError};
 use std::net::SocketAddr;
 
@@ -40,13 +39,9 @@ pub struct KeyFound {
 impl Receiver {
     /// Asks this name server, and no other.
     pub fn new(server: SocketAddr) -> Result<Receiver, Unexpected> {
-        let mut config = NameServerConfig::udp_and_tcp(server.ip());
-        for connection in &mut config.connections {
-            connection.port = server.port();
-        }
-        let config = ResolverConfig::from_name_servers(vec![config]);
-        let verifier = MessageAuthenticator::new(config, ResolverOpts::default())
-            .map_err(Unexpected::when("the verifier cannot be set up"))?;
+        let (config, options) = dns::only(server);
+        let verifier =
+            MessageAuthenticator::new(config, options).map_err(Unexpected::when("the verifier cannot be set up"))?;
         Ok(Receiver { dns: Dns::new(live::resolver(server)), verifier })
     }
 
@@ -74,7 +69,7 @@ impl Receiver {
     }
 
     async fn key(&self, name: String) -> Result<KeyFound, Unexpected> {
-        let answer = self.dns.query(&name, crate::dns::RecordType::Txt).await;
+        let answer = self.dns.query(&name, RecordType::Txt).await;
         let mut records = answer.txt();
         match (records.next(), records.next(), answer.records.first()) {
             (Some(strings), None, Some(record)) => {

@@ -9,7 +9,7 @@ use super::{
     postfix::{Installed, Postfix},
 };
 use crate::{
-    config::Settings,
+    config::{Settings, key_file_name},
     dkim::KeyType,
     key::{self, Record},
     milter::Server,
@@ -83,7 +83,7 @@ impl Identity {
         let new = key::generate(KeyType::Rsa).map_err(Unexpected::when("the key"))?;
         let keys = folder.path().join("keys");
         fs::create_dir(&keys).map_err(Unexpected::when("the folder of the key"))?;
-        new.write(&keys.join(format!("{domain}.{selector}.pem"))).map_err(Unexpected::when("the key"))?;
+        new.write(&keys.join(key_file_name(&domain, &selector))).map_err(Unexpected::when("the key"))?;
         let name = Record::dkim_name(&selector, &domain).map_err(Unexpected::when("the name of the key record"))?;
         let key = Record { name, value: new.key.public_record() };
         let include = profile.spf_include.clone();

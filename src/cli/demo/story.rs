@@ -156,7 +156,7 @@ pub fn what_next(screen: &Screen) {
     screen.line(screen.paint.bold("Next"));
     let init = "waxseal config init --domain example.com --environment private --region kr";
     screen.line(format_args!("   {init}"));
-    screen.line("       your own domain: settings, key, record to publish, lines for main.cf");
+    screen.line("       your domain: settings, key, record to publish, main.cf lines (--dir DIR)");
     screen.line("   waxseal demo --stay");
     screen.line("       this milter and this DNS stay up, to attach an MTA of yours");
     screen.line("   README.md: \"Five minutes with Postfix\", then \"Settings\"");
@@ -170,6 +170,7 @@ pub fn invite(stage: &Stage, screen: &Screen) {
     screen.line("   main.cf of a Postfix on this machine:");
     screen.line(format_args!("       smtpd_milters = inet:{milter}"));
     screen.line(format_args!("       non_smtpd_milters = inet:{milter}"));
+    screen.line("       internal_mail_filter_classes = bounce");
     screen.line("       milter_default_action = tempfail");
     if let Road::Postfix(postfix) = &stage.road {
         screen.line(format_args!("   the private Postfix takes mail at {} and delivers it nowhere", postfix.address()));
