@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 /// How a message is handed to Postfix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Way {
     /// By SMTP.
+    #[default]
     Smtp,
     /// By sendmail(1).
     Sendmail,
@@ -14,7 +15,7 @@ pub enum Way {
 }
 
 /// A message, its envelope, and where to look for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Mail {
     /// Its kind and number: `folded-12`.
     pub name: String,
