@@ -1,0 +1,92 @@
+//! Colour for people at a terminal, and for nobody else: a pipe, a file and `NO_COLOR` get plain text.
+//!
+//! A painted text pads like the text itself, so that columns stay aligned with and without colour.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+};
+
+/// Paints, or leaves text plain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paint {
+    on: bool,
+}
+
+/// Text with its colour; shown with `{}`, and padded with `{:<12}` as the bare text would be.
+#[derive(Clone, Copy, Debug)]
+pub struct Painted<T> {
+    text: T,
+    /// The parameter of the escape sequence (ECMA-48 §8.3.117); `None` for plain text.
+    code: Option<&'static str>,
+}
+
+impl Paint {
+    /// For what is written to standard output.
+    pub fn stdout() -> Paint {
+        Paint::of(&io::stdout())
+    }
+
+    /// For what is written to standard error.
+    pub fn stderr() -> Paint {
+        Paint::of(&io::stderr())
+    }
+
+    /// `NO_COLOR` counts when it is not empty (no-color.org); a dumb terminal would show the codes.
+    fn of(stream: &impl IsTerminal) -> Paint {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+        Paint { on: stream.is_terminal() && !refused && !dumb }
+    }
+
+    /// For headings.
+    pub fn bold<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with("1", text)
+    }
+
+    /// For what is there to be looked up, not to be read.
+    pub fn dim<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with("2", text)
+    }
+
+    /// For what is right.
+    pub fn good<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with("32", text)
+    }
+
+    /// For what is wrong.
+    pub fn bad<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with("31", text)
+    }
+
+    /// For what is neither right nor wrong, but worth a look.
+    pub fn odd<T: fmt::Display>(self, text: T) -> Painted<T> {
+        self.with("33", text)
+    }
+
+    fn with<T: fmt::Display>(self, code: &'static str, text: T) -> Painted<T> {
+        Painted { text, code: self.on.then_some(code) }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text.to_string();
+        let Some(code) = self.code else { return f.pad(&text) };
+        write!(f, "\x1b[{code}m")?;
+        f.pad(&text)?;
+        f.write_str("\x1b[0m")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_changes_no_column() {
+        let (plain, colour) = (Paint { on: false }, Paint { on: true });
+        assert_eq!(format!("{:<6}|", plain.good("pass")), "pass  |");
+        assert_eq!(format!("{:<6}|", colour.good("pass")), "\x1b[32mpass  \x1b[0m|");
+    }
+}
