@@ -9,7 +9,7 @@ use std::{
 };
 use waxseal::{
     address::Mailbox,
-    authres::{AuthResults, MethodResult, claims, read, signature_prefixes},
+    authres::{AuthResults, MethodResult, Problem, claims, read, signature_prefixes},
     name::DomainName,
 };
 
@@ -142,9 +142,10 @@ fn hostile_values_read_back_the_same_everywhere() {
     let mut random = Random(0x5eed);
     let fields: Vec<AuthResults> = (0..10_000).map(|_| random.field()).collect();
     for (number, field) in fields.iter().enumerate() {
+        let want = listing(field);
         for text in [field.value(), field.field().replacen("Authentication-Results: ", "", 1), field.to_string()] {
             let (found, problems) = read(text.as_bytes());
-            assert_eq!((listing(&found), problems), (listing(field), vec![]), "field {number}:\n{text}");
+            assert_eq!((&listing(&found), problems), (&want, vec![]), "field {number}:\n{text}");
         }
         assert_shape(&field.value());
         assert!(claims(field.value().as_bytes(), "MX.example.net"));
@@ -260,6 +261,34 @@ fn forged_fields_are_found_and_foreign_ones_stay() {
                 header.into_iter().filter(|value| !claims(value.as_bytes(), "mx.example.net")).collect();
             assert_eq!(left, vec![foreign.as_str(); copies], "spelling {spelling}");
         }
+    }
+}
+
+#[test]
+fn no_field_however_broken_stops_the_readers() {
+    let mut random = Random(7);
+    for _ in 0..10_000 {
+        let mut value = random.field().value().into_bytes();
+        for _ in 0..1 + random.below(6) {
+            let at = random.below(value.len());
+            match random.below(4) {
+                0 => value.truncate(at + 1),
+                1 => value[at] = b"\"\\();=@.\n\0\xff "[random.below(12)],
+                2 => drop(value.remove(at)),
+                _ => drop(value.splice(at..at, random.hostile())),
+            }
+            if value.is_empty() {
+                value.push(b';');
+            }
+        }
+        let (field, problems) = read(&value);
+        claims(&value, "mx.example.net");
+        // Whatever could be read can be written, and what was written reads back.
+        let text = field.value();
+        assert_shape(&text);
+        let (again, more) = read(text.as_bytes());
+        assert!(problems.contains(&Problem::NoAuthservId) || problems.contains(&Problem::Version) || more.is_empty());
+        assert_eq!(again.value(), text);
     }
 }
 

@@ -85,15 +85,7 @@ impl MethodResult {
     ///   like it take a quoted value only there.
     /// - An empty value, or one over 800 octets, is left out: half a name could be another name.
     pub fn with_property(mut self, ptype: &'static str, name: &'static str, value: impl AsRef<[u8]>) -> MethodResult {
-        let Some(value) = clean_value(value.as_ref()) else {
-            return self;
-        };
-        let quoted_last = self.properties.last().is_some_and(|last| needs_quotes(&last.value));
-        let at = self.properties.len() - usize::from(quoted_last);
-        if quoted_last && needs_quotes(&value) {
-            return self;
-        }
-        self.properties.insert(at, Property { ptype: ptype.into(), name: name.into(), value });
+        self.add(ptype, name, value.as_ref());
         self
     }
 
@@ -130,6 +122,26 @@ impl MethodResult {
         let found = self.properties.iter().find(|property| property.ptype == ptype && property.name == name);
         found.map(|property| property.value.as_str())
     }
+
+    fn add(&mut self, ptype: &str, name: &str, value: &[u8]) {
+        let Some(value) = clean_value(value) else { return };
+        let quoted_last = self.properties.last().is_some_and(|last| needs_quotes(&last.value));
+        if quoted_last && needs_quotes(&value) {
+            return;
+        }
+        let at = self.properties.len() - usize::from(quoted_last);
+        self.properties.insert(at, Property { ptype: ptype.into(), name: name.into(), value });
+    }
+
+    /// The same, fit to be written: what was read from a stranger's field may hold anything.
+    fn cleaned(&self) -> MethodResult {
+        let mut clean = MethodResult { properties: Vec::new(), ..self.clone() };
+        clean.reason = self.reason.as_ref().and_then(|text| clean_text(text.as_bytes(), b"\"\\"));
+        for Property { ptype, name, value } in &self.properties {
+            clean.add(ptype, name, value.as_bytes());
+        }
+        clean
+    }
 }
 
 impl AuthResults {
@@ -146,7 +158,7 @@ impl AuthResults {
             folder.text.push(';');
             folder.word("none", ' ');
         }
-        for result in &self.results {
+        for result in self.results.iter().map(MethodResult::cleaned) {
             folder.text.push(';');
             folder.line();
             folder.words(&format!("{}={}", result.method, result.result));
@@ -244,42 +256,46 @@ impl Folder {
     }
 }
 
-/// The value as it will be written, without its quotes; `None` if it cannot be told.
+/// The value as it will be written, without its quotes; `None` if it cannot be told. Cleaning twice changes nothing more.
 fn clean_value(value: &[u8]) -> Option<String> {
-    if value.is_empty() || value.len() > LONGEST_VALUE {
+    if value.len() > LONGEST_VALUE {
         return None;
     }
-    if let Ok(text) = std::str::from_utf8(value) {
-        if is_token(text) {
-            return Some(text.into());
-        }
-        if let Some((local, domain)) = text.rsplit_once('@')
-            && let Ok(domain) = DomainName::new(domain)
-        {
-            return Some(if is_dot_atom(local) { format!("{local}@{domain}") } else { format!("@{domain}") });
-        }
+    plain_value(value).or_else(|| {
+        let text = clean_text(value, b"\"\\")?;
+        plain_value(text.as_bytes()).or(Some(text))
+    })
+}
+
+/// A value that stands without quotes: a token, or an address, its local part dropped if it would need quotes.
+fn plain_value(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok();
+    if let Some(token) = text.filter(|text| is_token(text)) {
+        return Some(token.into());
     }
-    clean_text(value, b"\"\\")
+    let at = value.iter().rposition(|&byte| byte == b'@')?;
+    let domain = DomainName::from_bytes(&value[at + 1..]).ok()?;
+    let local = std::str::from_utf8(&value[..at]).ok().filter(|local| is_dot_atom(local));
+    Some(format!("{}@{domain}", local.unwrap_or_default()))
 }
 
 /// Text for quotes or a comment: printable ASCII, runs of blanks made one, and nothing of `refused`.
 fn clean_text(text: &[u8], refused: &[u8]) -> Option<String> {
     let mut clean = String::new();
     for &byte in text {
+        // Enough to know that it will be cut.
+        if clean.len() > LONGEST_TEXT + 1 {
+            break;
+        }
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' if clean.is_empty() || clean.ends_with(' ') => {}
             b' ' | b'\t' | b'\r' | b'\n' => clean.push(' '),
-            // The start of an encoded-word, which some readers decode before they parse.
-            b'?' if clean.ends_with('=') => {
-                clean.pop();
-                clean.push_str("??");
+            b'!'..=b'~' if byte != b'?' && !refused.contains(&byte) => clean.push(byte.into()),
+            _ => {
+                // `=?` would start an encoded-word, which some readers decode before they parse.
+                let end = clean.trim_end_matches('=').len();
+                clean.replace_range(end.., &"?".repeat(clean.len() - end + 1));
             }
-            b'!'..=b'~' if !refused.contains(&byte) => clean.push(byte.into()),
-            _ if clean.ends_with('=') => {
-                clean.pop();
-                clean.push_str("??");
-            }
-            _ => clean.push('?'),
         }
     }
     clean.truncate(clean.trim_end().len());
@@ -351,7 +367,8 @@ mod tests {
             (b"a=b/c?@example.com", Some("a=b/c?@example.com")),
             (b"@example.com", Some("@example.com")),
             (b"@Example.com.", Some("@example.com")),
-            (b"@example.com.\n", Some("\"@example.com.\"")),
+            (b"@example.com.\n", Some("@example.com")),
+            (b"a\xff@example.com", Some("@example.com")),
             (b"\"; dkim=pass \"@example.com", Some("@example.com")),
             (b"a\r\nX: y@example.com", Some("@example.com")),
             ("사용자@한국.example".as_bytes(), Some("@xn--3e0b707e.example")),
@@ -359,7 +376,7 @@ mod tests {
             (b"; dkim=pass", Some("\"; dkim=pass\"")),
             (b"a\";\\ (b)\r\n\tc\0\xff", Some("\"a?;? (b) c??\"")),
             (b"=?utf-8?q?=22=3B_dkim=3Dpass?=", Some("\"??utf-8?q?=22=3B_dkim=3Dpass?=\"")),
-            (b"=\"", Some("\"??\"")),
+            (b"x==?\"", Some("\"x????\"")),
             (b"[192.0.2.1]", Some("\"[192.0.2.1]\"")),
             (b"2001:db8::1", Some("\"2001:db8::1\"")),
             (b"", None),

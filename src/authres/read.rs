@@ -3,7 +3,7 @@
 //! Each result is read by itself: one that is malformed is left out and named, and the others stand.
 //! What a trusted relay wrote may still hold strangers' text, so nothing is taken from a malformed result.
 
-use super::{AuthResults, MethodResult, Property, is_token_byte};
+use super::{AuthResults, LONGEST_VALUE, MethodResult, Property, is_token_byte};
 use std::fmt;
 
 /// What could not be read.
@@ -57,7 +57,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// authserv-id and version; ends at the first semicolon or at the end.
     fn head(&mut self) -> Result<String, Problem> {
-        let id = self.blanks().and_then(|()| self.value()).ok_or(Problem::NoAuthservId)?;
+        let id = self.blanks().and_then(|()| self.value()).filter(|id| id.len() <= LONGEST_VALUE);
+        let id = id.ok_or(Problem::NoAuthservId)?;
         self.blanks().ok_or(Problem::NoAuthservId)?;
         let version = self.run(|byte| byte.is_ascii_digit());
         if !version.is_empty() && version.trim_start_matches('0') != "1" {
@@ -159,10 +160,10 @@ impl Reader<'_> {
         String::from_utf8_lossy(&self.bytes[start..self.at]).into_owned()
     }
 
-    /// `Keyword` of RFC 5321 §4.1.2, and the underscore, which some write.
+    /// `Keyword` of RFC 5321 §4.1.2, and the underscore, which some write; no registered one is half as long as 64.
     fn keyword(&mut self) -> Option<String> {
         let word = self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        Some(word.to_ascii_lowercase()).filter(|word| !word.is_empty())
+        Some(word.to_ascii_lowercase()).filter(|word| (1..=64).contains(&word.len()))
     }
 
     /// `value`: a token or a quoted string.

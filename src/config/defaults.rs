@@ -1,6 +1,6 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
-use super::{DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket};
+use super::{DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Verifying};
 use crate::{dkim::Canon, provider::Profiles};
 use std::{
     collections::HashMap,
@@ -91,6 +91,7 @@ impl Default for Settings {
                 Network { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix: 128 },
             ],
             signing: Signing::default(),
+            verify: Verifying::default(),
             domains: HashMap::new(),
             key_directory: folder.join(KEY_DIRECTORY),
             provider_directory: None,
@@ -142,7 +143,7 @@ impl Default for Limits {
         Limits {
             connections: 2000,
             idle: Duration::from_secs(2 * 3600),
-            drain: Duration::from_secs(30),
+            drain: Duration::from_secs(20),
             header_bytes: 1024 * 1024,
         }
     }

@@ -3,10 +3,11 @@
 use super::{
     Mode, Network, SenderRule,
     reader::{found, nearest},
+    verify::{ACTIONS, Action, DMARC_ACTIONS},
 };
 use crate::{dkim::Canon, name::DomainName};
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -42,6 +43,18 @@ pub(super) const FORMAT: Kind<bool> =
     Kind { read: |value| word(value, FORMATS), show: |json| show_word(json, FORMATS) };
 pub(super) const LEVEL: Kind<tracing::Level> =
     Kind { read: |value| word(value, LEVELS), show: |level| show_word(level, LEVELS) };
+
+pub(super) const ACTION: Kind<Action> =
+    Kind { read: |value| word(value, ACTIONS), show: |action| show_word(action, ACTIONS) };
+pub(super) const DMARC_ACTION: Kind<Option<Action>> =
+    Kind { read: |value| word(value, DMARC_ACTIONS), show: |action| show_word(action, DMARC_ACTIONS) };
+pub(super) const NAMES: Kind<Vec<DomainName>> = Kind { read: |value| texts(value, name), show: |value| list(value) };
+pub(super) const AUTHSERV_ID: Kind<Option<String>> =
+    Kind { read: read_authserv_id, show: |id| Value::String(id.clone().unwrap_or_default()) };
+pub(super) const RESOLVER: Kind<Option<SocketAddr>> = Kind {
+    read: read_resolver,
+    show: |address| Value::String(address.map(|address| address.to_string()).unwrap_or_default()),
+};
 
 const MODES: &[(&str, Mode)] = &[("auto", Mode::Auto), ("sign", Mode::Sign), ("verify", Mode::Verify)];
 const SENDERS: &[(&str, SenderRule)] =
@@ -116,7 +129,29 @@ fn read_texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
 }
 
 fn read_name(value: &DeValue<'_>) -> Result<DomainName, String> {
+    text(value).and_then(name)
+}
+
+/// Anything that can stand in a header field as one word (RFC 8601 §2.5); empty for the name of the host.
+fn read_authserv_id(value: &DeValue<'_>) -> Result<Option<String>, String> {
     let text = text(value)?;
+    let good = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    match good {
+        true => Ok((!text.is_empty()).then(|| text.to_ascii_lowercase())),
+        false => Err(format!("{text:?} cannot name a mail system in Authentication-Results; use a host name")),
+    }
+}
+
+fn read_resolver(value: &DeValue<'_>) -> Result<Option<SocketAddr>, String> {
+    let text = text(value)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53)));
+    address.map(Some).ok_or_else(|| format!("{text:?} is not an address; write \"127.0.0.1\" or \"127.0.0.1:5353\""))
+}
+
+fn name(text: &str) -> Result<DomainName, String> {
     DomainName::new(text).map_err(|error| format!("{text:?} cannot stand in DNS: {error}"))
 }
 

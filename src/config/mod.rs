@@ -11,10 +11,12 @@ mod listener;
 mod mistake;
 mod read;
 mod reader;
+mod verify;
 
 pub use domain::key_file_name;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
+pub use verify::{Action, Actions, Verifying};
 
 use crate::{
     key::{Inspector, KeyMistake, PrivateKey},
@@ -44,6 +46,8 @@ pub struct Settings {
     pub trusted_networks: Vec<Network>,
     /// How we sign, for every domain that does not say otherwise.
     pub signing: Signing,
+    /// How we judge what comes from outside.
+    pub verify: Verifying,
     /// The domains that we sign for, by name.
     pub domains: HashMap<DomainName, Arc<Domain>>,
     /// Where private keys lie; a key file may not lead out of it.

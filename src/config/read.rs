@@ -5,6 +5,7 @@ use super::{
     defaults::{KEY_DIRECTORY, NEVER_SIGNED},
     domain, kind, listener,
     reader::{Reader, Section},
+    verify,
 };
 use crate::provider::Profiles;
 use std::{path::Path, sync::Arc};
@@ -43,6 +44,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     };
     let trusted_networks = root.value(reader, "trusted_networks", &kind::NETWORKS, defaults.trusted_networks);
     let signing = signing(reader, root);
+    let verify = verify::read(reader, root);
     let listeners = listener::all(reader, root, signing.outbound_mark.is_some());
     let log = log(reader, root);
     let limits = limits(reader, root);
@@ -52,6 +54,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         listeners,
         trusted_networks,
         signing,
+        verify,
         domains,
         key_directory,
         provider_directory,

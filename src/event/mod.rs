@@ -5,7 +5,7 @@
 
 pub mod log;
 
-use crate::config::Log;
+use crate::{config::Log, name::DomainName, verify::message::Verdicts};
 use serde::Serialize;
 use std::fmt::{self, Write};
 
@@ -32,6 +32,10 @@ pub struct Event {
     pub reason: Option<String>,
     /// Every signature made or judged.
     pub signatures: Vec<SignatureEvent>,
+    /// The result of SPF.
+    pub spf: Option<String>,
+    /// The result of DMARC.
+    pub dmarc: Option<String>,
     /// The client's address.
     pub client_ip: Option<String>,
     /// Who authenticated.
@@ -102,6 +106,37 @@ pub struct Journal {
     json: bool,
 }
 
+impl Event {
+    /// With the signatures made or judged; the first one names the domain, the selector and the result.
+    pub fn with_signatures(mut self, signatures: Vec<SignatureEvent>) -> Event {
+        if let Some(first) = signatures.first() {
+            self.domain = Some(first.domain.clone());
+            self.selector = Some(first.selector.clone());
+            self.result = Some(first.result.clone());
+            self.reason = first.reason.clone();
+        }
+        self.signatures = signatures;
+        self
+    }
+
+    /// With what verification found.
+    pub fn with_verdicts(self, verdicts: &Verdicts) -> Event {
+        let name = |name: &Option<DomainName>| name.as_ref().map(|name| name.to_string()).unwrap_or_default();
+        let judged = verdicts.dkim.iter().map(|result| SignatureEvent {
+            domain: name(&result.signature.domain),
+            selector: name(&result.signature.selector),
+            algorithm: result.signature.algorithm_text.clone().unwrap_or_default(),
+            result: result.result.to_string(),
+            reason: result.reason.as_ref().map(|reason| reason.to_string()),
+        });
+        let mut event = self.with_signatures(judged.collect());
+        event.result = event.result.or_else(|| Some("none".into()));
+        event.spf = verdicts.spf.as_ref().map(|spf| spf.main.result.to_string());
+        event.dmarc = Some(verdicts.dmarc.result.to_string());
+        event
+    }
+}
+
 impl Journal {
     /// A journal in the form that the settings ask for; [`log::start`] must have been called for lines to appear.
     pub fn new(log: &Log) -> Journal {
@@ -141,7 +176,12 @@ impl fmt::Display for Text<'_> {
             pair(f, "domain", Some(&signature.domain))?;
             pair(f, "selector", Some(&signature.selector))?;
             pair(f, "algorithm", Some(&signature.algorithm))?;
+            if event.action == Action::Verify {
+                pair(f, "dkim", Some(&signature.result))?;
+            }
         }
+        pair(f, "spf", event.spf.as_deref())?;
+        pair(f, "dmarc", event.dmarc.as_deref())?;
         if event.signatures.is_empty() {
             pair(f, "domain", event.domain.as_deref())?;
             pair(f, "selector", event.selector.as_deref())?;

@@ -4,10 +4,12 @@
 //! [`session`]. What a session answers is decided in [`route`] and `sign`; which sockets are served, in [`server`].
 
 mod listen;
+mod policy;
 pub mod route;
 pub mod server;
 mod session;
 mod state;
+mod verifying;
 
 pub use listen::ListenError;
 pub use server::Server;
@@ -40,7 +42,7 @@ fn callbacks(shared: &Arc<Shared>, listener: &Arc<ArcSwap<Listener>>) -> Callbac
             Box::pin(async move { negotiate(cx, actions, options, session) })
         })
         .on_connect(|cx, _, client| Box::pin(async move { connect(cx, client) }))
-        .on_helo(|cx, _| Box::pin(async move { reply(cx, ProtoOpts::NOREPLY_HELO) }))
+        .on_helo(|cx, name| Box::pin(async move { helo(cx, &name) }))
         .on_mail(|cx, arguments| Box::pin(async move { mail(cx, &arguments) }))
         .on_rcpt(|cx, arguments| Box::pin(async move { rcpt(cx, &arguments) }))
         .on_header(|cx, name, value| Box::pin(async move { header(cx, &name, &value) }))
@@ -67,7 +69,7 @@ fn callbacks(shared: &Arc<Shared>, listener: &Arc<ArcSwap<Listener>>) -> Callbac
 /// Asks for what we need and the MTA offers: silence wherever nothing is decided, values with their leading blank,
 /// and the macros that we read. Without silence the conversation costs ten to twenty times as much (measured).
 fn negotiate(cx: &mut NegotiateContext<Connection>, actions: Actions, offered: ProtoOpts, session: Session) -> Status {
-    cx.requested_actions = (Actions::ADD_HEADER | Actions::CHANGE_HEADER) & actions;
+    cx.requested_actions = (Actions::ADD_HEADER | Actions::CHANGE_HEADER | Actions::QUARANTINE) & actions;
     let wanted = ProtoOpts::NO_DATA
         | ProtoOpts::NO_UNKNOWN
         | ProtoOpts::NOREPLY_CONNECT
@@ -113,6 +115,13 @@ fn connect(cx: &mut Context<Connection>, client: SocketInfo) -> Status {
     reply(cx, ProtoOpts::NOREPLY_CONNECT)
 }
 
+fn helo(cx: &mut Context<Connection>, name: &CStr) -> Status {
+    if let Some(connection) = &mut cx.data {
+        connection.session.helo(name.to_bytes());
+    }
+    reply(cx, ProtoOpts::NOREPLY_HELO)
+}
+
 fn mail(cx: &mut Context<Connection>, arguments: &[CString]) -> Status {
     let user = macro_value(&cx.macros, c"{auth_authen}");
     if let Some(connection) = &mut cx.data {
@@ -154,7 +163,7 @@ fn end_of_header(cx: &mut Context<Connection>) -> Status {
 async fn end_of_message(cx: &mut EomContext<Connection>) -> Status {
     let queue_id = macro_value(&cx.macros, c"i").unwrap_or_default();
     let Some(Connection { session, options }) = &mut cx.data else { return Status::Accept };
-    let (edits, verdict) = session.end_of_message(&queue_id);
+    let (edits, verdict) = session.end_of_message(&queue_id).await;
     let leading_space = options.contains(ProtoOpts::LEADING_SPACE);
     for edit in edits {
         if let Err(error) = apply(&cx.actions, edit, leading_space).await {
@@ -177,6 +186,7 @@ async fn apply(actions: &impl ContextActions, edit: Edit, leading_space: bool) -
         Edit::Delete { name, instance } => {
             actions.change_header(c_string(name.as_bytes()), instance, None::<CString>).await
         }
+        Edit::Quarantine(why) => actions.quarantine(c_string(why.as_bytes())).await,
     }
 }
 
@@ -190,11 +200,21 @@ fn status(reply: &mut impl SetErrorReply, verdict: Verdict) -> Status {
         Verdict::Continue => Status::Continue,
         Verdict::Accept => Status::Accept,
         Verdict::Tempfail(text) => {
-            // The text is a constant of ours; should it ever be refused, the MTA's own words do.
-            let _ = reply.set_error_reply("451", Some("4.7.0"), [text]);
+            explain(reply, "451", "4.7.0", &text);
             Status::Tempfail
         }
+        Verdict::Reject(text) => {
+            explain(reply, "550", "5.7.1", &text);
+            Status::Reject
+        }
     }
+}
+
+/// The text for the sender's side, in which strangers may have had a hand; where it is refused, the MTA's own words do.
+fn explain(reply: &mut impl SetErrorReply, code: &str, enhanced: &str, text: &str) {
+    let text: String = text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).take(400).collect();
+    // A percent sign starts a macro in the replies of some MTAs.
+    let _ = reply.set_error_reply(code, Some(enhanced), [text.replace('%', "%%")]);
 }
 
 fn macro_value(macros: &Macros, name: &CStr) -> Option<String> {

@@ -3,9 +3,11 @@
 //! A key is used only for mail that is ours twice over: it comes from our users or networks, and its one From field names
 //! one domain of ours. Everything else passes, and says why.
 
+use super::verifying;
 use crate::{
     address::{self, AuthorError, ReversePath},
-    config::{Domain, Listener, Mode, SenderRule, Settings},
+    config::{Domain, Listener, Mode, Network, SenderRule, Settings},
+    event::Direction,
     message::Header,
     name::DomainName,
 };
@@ -16,6 +18,8 @@ use std::{fmt, net::IpAddr, sync::Arc};
 pub struct Facts<'a> {
     /// The settings in force when the message began.
     pub settings: &'a Settings,
+    /// Who we are in Authentication-Results.
+    pub authserv_id: &'a str,
     /// The listener it came through.
     pub listener: &'a Listener,
     /// The client's address; `None` for a local submission without one.
@@ -44,6 +48,10 @@ pub enum Route {
 pub enum Why {
     /// Neither authenticated nor from a trusted network, at a listener that only signs.
     Relayed,
+    /// From outside, and not to be judged: the client, or the user, is exempt.
+    Exempt,
+    /// From a relay of ours, with its results.
+    JudgedByRelay,
     /// It bears the mark of mail from outside.
     InboundMark,
     /// It comes from a content filter and lacks the mark of mail from our users.
@@ -60,9 +68,11 @@ pub enum Why {
 
 /// Decides.
 pub fn route(facts: &Facts<'_>) -> Route {
-    let ours = facts.auth_user.is_some() || facts.is_trusted();
-    match (facts.listener.mode, ours) {
-        (Mode::Verify, _) | (Mode::Auto, false) => Route::Verify,
+    match (facts.listener.mode, facts.is_ours()) {
+        (Mode::Verify, _) | (Mode::Auto, false) => match facts.unjudged() {
+            Some(why) => Route::Pass(why),
+            None => Route::Verify,
+        },
         (Mode::Sign, false) => Route::Pass(Why::Relayed),
         (Mode::Sign | Mode::Auto, true) => match facts.signing_domain() {
             Ok(domain) => Route::Sign(domain),
@@ -71,12 +81,35 @@ pub fn route(facts: &Facts<'_>) -> Route {
     }
 }
 
+/// Will the message be verified, as far as can be told before its header?
+pub fn will_verify(facts: &Facts<'_>) -> bool {
+    let inbound = matches!((facts.listener.mode, facts.is_ours()), (Mode::Verify, _) | (Mode::Auto, false));
+    inbound && !facts.is_exempt()
+}
+
 impl Facts<'_> {
-    fn is_trusted(&self) -> bool {
-        match self.client {
-            None => true,
-            Some(client) => self.settings.trusted_networks.iter().any(|network| network.contains(client)),
+    /// Is the client in one of these networks? A client without an address is in none.
+    pub fn is_in(&self, networks: &[Network]) -> bool {
+        self.client.is_some_and(|client| networks.iter().any(|network| network.contains(client)))
+    }
+
+    /// Does it come from our users or networks?
+    fn is_ours(&self) -> bool {
+        self.auth_user.is_some() || self.client.is_none() || self.is_in(&self.settings.trusted_networks)
+    }
+
+    fn is_exempt(&self) -> bool {
+        let verify = &self.settings.verify;
+        (verify.exempt_users && self.auth_user.is_some()) || self.is_in(&verify.exempt_networks)
+    }
+
+    /// Why a message from outside is not judged, if it is not.
+    fn unjudged(&self) -> Option<Why> {
+        if self.is_exempt() {
+            return Some(Why::Exempt);
         }
+        let judged = || !verifying::forged(self.header, self.authserv_id).is_empty();
+        (self.is_in(&self.settings.verify.trusted_relays) && judged()).then_some(Why::JudgedByRelay)
     }
 
     /// The domain to sign for, or the first reason against it.
@@ -130,10 +163,23 @@ impl Facts<'_> {
     }
 }
 
+impl Why {
+    /// Which way such mail goes.
+    pub fn direction(&self) -> Direction {
+        match self {
+            Why::Relayed | Why::Exempt | Why::JudgedByRelay | Why::InboundMark => Direction::In,
+            Why::NoOutboundMark => Direction::Unknown,
+            _ => Direction::Out,
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Relayed => write!(f, "the client is neither authenticated nor in trusted_networks"),
+            Why::Exempt => write!(f, "the client or the user is exempt from verification ([verify])"),
+            Why::JudgedByRelay => write!(f, "it bears the results of a relay of ours (verify.trusted_relays)"),
             Why::InboundMark => write!(f, "it bears the mark of mail from outside (signing.inbound_mark)"),
             Why::NoOutboundMark => {
                 write!(f, "it came back from a content filter without the mark of our users (signing.outbound_mark)")
@@ -153,5 +199,179 @@ impl fmt::Display for Why {
                 write!(f, "the user may not use the From domain {domain} (signing.sender = \"user\")")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Network;
+    use std::path::Path;
+
+    const SETTINGS: &str = r#"
+        trusted_networks = ["10.0.0.0/8"]
+        [signing]
+        sender = "SENDER"
+        inbound_mark = "X-Inbound: yes"
+        outbound_mark = "X-Outbound: secret"
+        [verify]
+        trusted_relays = ["192.0.2.9"]
+        exempt_networks = ["192.0.2.77"]
+        [domains."example.com"]
+        selector = "s"
+        users = ["alice"]
+        [domains."wide.example"]
+        selector = "s"
+        subdomains = true
+    "#;
+
+    struct Mail {
+        mode: Mode,
+        reinjected: bool,
+        sender_rule: &'static str,
+        client: &'static str,
+        user: Option<&'static str>,
+        mail_from: &'static str,
+        header: &'static str,
+    }
+
+    const OURS: Mail = Mail {
+        mode: Mode::Auto,
+        reinjected: false,
+        sender_rule: "any",
+        client: "10.1.2.3",
+        user: None,
+        mail_from: "<a@elsewhere.example>",
+        header: "From: a@example.com\r\n",
+    };
+
+    const OUTSIDE: Mail = Mail { client: "192.0.2.1", ..OURS };
+
+    fn decide(mail: &Mail) -> String {
+        let text = SETTINGS.replace("SENDER", mail.sender_rule);
+        let settings = Settings::parse(&text, Path::new("/etc/waxseal/waxseal.toml")).expect("settings");
+        let listener = Listener { mode: mail.mode, reinjected: mail.reinjected, ..Listener::default() };
+        let message = crate::message::Message::new(mail.header.as_bytes());
+        let facts = Facts {
+            settings: &settings,
+            authserv_id: "mx.example",
+            listener: &listener,
+            client: mail.client.parse().ok(),
+            auth_user: mail.user,
+            mail_from: mail.mail_from.as_bytes(),
+            header: &message.header,
+        };
+        match route(&facts) {
+            Route::Sign(domain) => format!("sign {}", domain.name),
+            Route::Verify => "verify".into(),
+            Route::Pass(why) => format!("pass: {why}"),
+        }
+    }
+
+    #[test]
+    fn which_way_mail_goes() {
+        for (mail, want) in [
+            (Mail { ..OURS }, "sign example.com"),
+            (Mail { client: "", ..OURS }, "sign example.com"),
+            (Mail { client: "::ffff:10.1.2.3", ..OURS }, "sign example.com"),
+            (Mail { user: Some("bob"), ..OUTSIDE }, "sign example.com"),
+            (Mail { ..OUTSIDE }, "verify"),
+            (Mail { mode: Mode::Verify, ..OURS }, "verify"),
+            (Mail { mode: Mode::Sign, ..OURS }, "sign example.com"),
+            (Mail { mode: Mode::Sign, ..OUTSIDE }, "pass: the client is neither authenticated nor in trusted_networks"),
+            (
+                Mail { client: "192.0.2.77", ..OURS },
+                "pass: the client or the user is exempt from verification ([verify])",
+            ),
+            (
+                Mail { mode: Mode::Verify, user: Some("bob"), ..OUTSIDE },
+                "pass: the client or the user is exempt from verification ([verify])",
+            ),
+            (Mail { client: "192.0.2.9", ..OURS }, "verify"),
+            (
+                Mail {
+                    client: "192.0.2.9",
+                    header: "Authentication-Results: mx.example; spf=pass\r\nFrom: a@example.com\r\n",
+                    ..OURS
+                },
+                "pass: it bears the results of a relay of ours (verify.trusted_relays)",
+            ),
+            (
+                Mail { header: "Authentication-Results: mx.example; spf=pass\r\nFrom: a@example.com\r\n", ..OUTSIDE },
+                "verify",
+            ),
+        ] {
+            assert_eq!(decide(&mail), want, "{}", mail.header);
+        }
+    }
+
+    #[test]
+    fn what_is_signed_is_ours_twice_over() {
+        for (header, want) in [
+            ("From: a@example.com\r\nFrom: b@example.com\r\n", "pass: it has 2 From fields"),
+            ("Subject: x\r\n", "pass: it has no From field"),
+            (
+                "From: a@example.com, b@other.example\r\n",
+                "pass: its From field names several domains: example.com other.example",
+            ),
+            ("From: a@example.com, b@example.com\r\n", "sign example.com"),
+            ("From: a@sub.example.com\r\n", "pass: no key is configured for the From domain sub.example.com"),
+            ("From: a@deep.sub.wide.example\r\n", "sign wide.example"),
+            (
+                "From: \"a@example.com\" <a@other.example>\r\n",
+                "pass: no key is configured for the From domain other.example",
+            ),
+            (
+                "X-Inbound: yes\r\nFrom: a@example.com\r\n",
+                "pass: it bears the mark of mail from outside (signing.inbound_mark)",
+            ),
+        ] {
+            assert_eq!(decide(&Mail { header, ..OURS }), want, "{header}");
+        }
+        assert!(
+            decide(&Mail { header: "From: =?utf-8?b?YUBleGFtcGxlLmNvbQ==?=\r\n", ..OURS })
+                .starts_with("pass: its From field cannot be read")
+        );
+    }
+
+    #[test]
+    fn what_a_filter_hands_back_is_signed_only_with_the_mark() {
+        let back = Mail { reinjected: true, ..OURS };
+        assert_eq!(
+            decide(&back),
+            "pass: it came back from a content filter without the mark of our users (signing.outbound_mark)"
+        );
+        let marked = Mail { header: "X-Outbound: secret\r\nFrom: a@example.com\r\n", ..back };
+        assert_eq!(decide(&marked), "sign example.com");
+        let guessed = Mail { header: "X-Outbound: guess\r\nFrom: a@example.com\r\n", ..marked };
+        assert!(decide(&guessed).starts_with("pass: it came back"));
+    }
+
+    #[test]
+    fn who_may_use_a_domain() {
+        let envelope = Mail { sender_rule: "envelope", ..OURS };
+        assert!(decide(&envelope).starts_with("pass: the envelope sender is not within"));
+        for mail_from in ["<b@example.com>", "<b@bounce.example.com>", "<>"] {
+            assert_eq!(decide(&Mail { mail_from, sender_rule: "envelope", ..OURS }), "sign example.com", "{mail_from}");
+        }
+        for (user, mail_from, want) in [
+            (Some("alice"), "<x@y.example>", "sign"),
+            (Some("bob@example.com"), "<x@y.example>", "sign"),
+            (Some("bob@other.example"), "<x@y.example>", "pass"),
+            (Some("bob"), "<x@y.example>", "pass"),
+            // A user cannot slip through as a bounce; a bounce of Postfix's own has no user.
+            (Some("bob"), "<>", "pass"),
+            (None, "<>", "sign"),
+            (None, "<x@y.example>", "pass"),
+        ] {
+            let mail = Mail { sender_rule: "user", user, mail_from, ..OURS };
+            assert!(decide(&mail).starts_with(want), "{user:?} {mail_from}: {}", decide(&mail));
+        }
+    }
+
+    #[test]
+    fn a_network_holds_its_addresses_in_both_spellings() {
+        let network = Network { address: "10.0.0.0".parse().expect("an address"), prefix: 8 };
+        assert!(network.contains("::ffff:10.9.9.9".parse().expect("an address")));
     }
 }

@@ -41,10 +41,11 @@ impl Server {
             .iter()
             .map(|listener| Ok((listener.clone(), listen::bind(&listener.socket)?)))
             .collect::<Result<_, ListenError>>()?;
+        let host = host_name();
         let shared = Arc::new(Shared {
             journal: Journal::new(&settings.log),
-            active: ArcSwap::new(Active::new(settings)),
-            host: host_name(),
+            active: ArcSwap::from_pointee(Active::new(settings, None, &host)),
+            host,
             open: Arc::new(Open::default()),
         });
         let running = bound.into_iter().map(|(listener, bound)| Running::serve(&shared, listener, bound)).collect();
@@ -88,14 +89,14 @@ impl Server {
     /// New settings with the keys that mail is being signed with, read again from their files.
     fn with_keys_in_use(&self, settings: Settings) -> Result<Arc<Active>, String> {
         let before = self.shared.active.load();
-        let active = Active::new(settings);
+        let active = Active::new(settings, Some(&before), &self.shared.host);
         let in_use = before.keys.in_use();
         for domain in active.settings.domains.values() {
             if domain.keys.iter().any(|key| in_use.contains(key)) {
                 active.keys.of(domain, &active.settings.key_directory).map_err(|mistake| mistake.to_string())?;
             }
         }
-        Ok(active)
+        Ok(Arc::new(active))
     }
 
     /// Stops: no new connections, open sessions go on for `limits.drain`, then end after the command under way.

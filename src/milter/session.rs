@@ -4,16 +4,22 @@
 //! [`Verdict`] and [`Edit`]. Nothing of one message survives into the next.
 
 use super::{
+    policy,
     route::{self, Facts, Route},
     state::{Active, Shared},
+    verifying::{self, Verifying},
 };
 use crate::{
-    config::Listener,
+    config::{Action, Domain, Listener, Mode},
     dkim::{digest::BodyHasher, write},
-    event::{Action, Direction, Event, MAX_RECIPIENTS, SignatureEvent},
+    event::{self, Direction, Event, MAX_RECIPIENTS, SignatureEvent},
     key::PrivateKey,
     message::Header,
     sign::{Plan, Signature, selfcheck},
+    verify::{
+        message::{Envelope, Verdicts},
+        spf,
+    },
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -27,6 +33,7 @@ pub struct Session {
     shared: Arc<Shared>,
     listener: Arc<ArcSwap<Listener>>,
     client: Option<IpAddr>,
+    helo: Vec<u8>,
     message: Option<Box<Transaction>>,
 }
 
@@ -42,11 +49,21 @@ struct Transaction {
     /// The header has outgrown the limit and is no longer complete.
     overflowed: bool,
     body_size: u64,
-    signing: Option<SigningWork>,
+    work: Work,
 }
 
-/// What signing a message needs while its body streams.
-struct SigningWork {
+/// What a message needs while its body streams.
+enum Work {
+    /// Nothing, or not decided yet.
+    None,
+    Sign(Signing),
+    Verify(Verifying),
+    /// Only the forged fields that it came with go.
+    Clean,
+}
+
+/// What signing needs.
+struct Signing {
     plan: Plan,
     keys: Vec<Arc<PrivateKey>>,
     hasher: BodyHasher,
@@ -60,7 +77,9 @@ pub enum Verdict {
     /// Done with this message.
     Accept,
     /// Try again later; with a text for the sender's side.
-    Tempfail(&'static str),
+    Tempfail(String),
+    /// Refused; with a text for the sender's side.
+    Reject(String),
 }
 
 /// A change to the message.
@@ -70,7 +89,7 @@ pub enum Edit {
     Insert {
         /// Its name.
         name: &'static str,
-        /// What follows the colon, leading blank included, folds as CR LF TAB.
+        /// What follows the colon, leading blank included, folds as CR LF TAB or LF TAB.
         value: String,
     },
     /// Delete one instance of a field.
@@ -80,14 +99,17 @@ pub enum Edit {
         /// Which one, from 1 at the top.
         instance: i32,
     },
+    /// Have Postfix hold the message.
+    Quarantine(String),
 }
 
 const CANNOT_SIGN: &str = "Message cannot be signed at the moment";
+const CANNOT_VERIFY: &str = "Message cannot be verified at the moment";
 
 impl Session {
     /// A fresh connection.
     pub fn new(shared: Arc<Shared>, listener: Arc<ArcSwap<Listener>>) -> Session {
-        Session { shared, listener, client: None, message: None }
+        Session { shared, listener, client: None, helo: Vec::new(), message: None }
     }
 
     /// The client has connected; `None` if it has no address.
@@ -95,9 +117,14 @@ impl Session {
         self.client = client;
     }
 
+    /// HELO or EHLO.
+    pub fn helo(&mut self, name: &[u8]) {
+        self.helo = name.to_vec();
+    }
+
     /// MAIL FROM: a message begins, under the settings of this moment.
     pub fn mail(&mut self, mail_from: &[u8], auth_user: Option<String>) {
-        self.message = Some(Box::new(Transaction {
+        let mut message = Box::new(Transaction {
             active: self.shared.active.load_full(),
             listener: self.listener.load_full(),
             started: Instant::now(),
@@ -107,8 +134,14 @@ impl Session {
             header: Header::new(),
             overflowed: false,
             body_size: 0,
-            signing: None,
-        }));
+            work: Work::None,
+        });
+        if route::will_verify(&message.facts(self.client)) {
+            // Behind a relay of ours the header must say first who handed over to it.
+            let envelope = (!message.is_relay(self.client)).then(|| self.envelope(mail_from));
+            message.work = Work::Verify(Verifying::begin(&message.active, envelope, unix_time()));
+        }
+        self.message = Some(message);
     }
 
     /// RCPT TO.
@@ -133,46 +166,59 @@ impl Session {
 
     /// The header is complete: the one decision.
     pub fn end_of_header(&mut self, queue_id: &str) -> Verdict {
+        let client = self.client;
         let Some(message) = &mut self.message else { return Verdict::Accept };
-        let route = route::route(&Facts {
-            settings: &message.active.settings,
-            listener: &message.listener,
-            client: self.client,
-            auth_user: message.auth_user.as_deref(),
-            mail_from: &message.mail_from,
-            header: &message.header,
-        });
-        let failure = match route {
+        let answer = match route::route(&message.facts(client)) {
             Route::Sign(domain) => match message.begin_signing(&domain) {
                 Ok(()) => return Verdict::Continue,
                 Err(reason) => self.unsigned(queue_id, Some(&domain.name.to_string()), reason),
             },
-            Route::Verify => self.passed(queue_id, Direction::In, None),
-            Route::Pass(why) => self.passed(queue_id, Direction::Out, Some(why.to_string())),
+            Route::Verify => {
+                message.go_on_verifying();
+                return Verdict::Continue;
+            }
+            Route::Pass(why) => {
+                let clean = message.has_forged_results();
+                let answer = self.passed(queue_id, why.direction(), why.to_string());
+                if clean && let Some(message) = &mut self.message {
+                    message.work = Work::Clean;
+                    return Verdict::Continue;
+                }
+                answer
+            }
         };
         self.message = None;
-        failure
+        answer
     }
 
     /// The next piece of the body.
     pub fn body(&mut self, piece: &[u8]) {
         if let Some(message) = &mut self.message {
             message.body_size += piece.len() as u64;
-            if let Some(work) = &mut message.signing {
-                work.hasher.write(piece);
+            match &mut message.work {
+                Work::Sign(signing) => signing.hasher.write(piece),
+                Work::Verify(verifying) => verifying.body(piece),
+                Work::None | Work::Clean => {}
             }
         }
     }
 
     /// The message is complete: what to change, and the answer.
-    pub fn end_of_message(&mut self, queue_id: &str) -> (Vec<Edit>, Verdict) {
-        let Some(work) = self.message.as_mut().and_then(|message| message.signing.take()) else {
-            self.message = None;
-            return (Vec::new(), Verdict::Accept);
+    pub async fn end_of_message(&mut self, queue_id: &str) -> (Vec<Edit>, Verdict) {
+        let Some(message) = &mut self.message else { return (Vec::new(), Verdict::Accept) };
+        let observe = message.listener.observe;
+        let (edits, verdict) = match std::mem::replace(&mut message.work, Work::None) {
+            Work::Sign(signing) => self.sign(queue_id, signing),
+            Work::Verify(verifying) => match verifying.finish(&message.header).await {
+                Some(verdicts) => self.verified(queue_id, &verdicts),
+                None => (Vec::new(), Verdict::Tempfail(CANNOT_VERIFY.into())),
+            },
+            Work::Clean => (message.without_results_in_our_name(), Verdict::Accept),
+            Work::None => (Vec::new(), Verdict::Accept),
         };
-        let answer = self.sign(queue_id, work);
         self.message = None;
-        answer
+        // Who only observes decides and logs everything, and changes nothing.
+        if observe { (Vec::new(), Verdict::Accept) } else { (edits, verdict) }
     }
 
     /// The MTA gave up on the message.
@@ -180,12 +226,16 @@ impl Session {
         self.message = None;
     }
 
-    fn sign(&mut self, queue_id: &str, work: SigningWork) -> (Vec<Edit>, Verdict) {
+    fn envelope(&self, mail_from: &[u8]) -> Envelope {
+        Envelope { client_ip: self.client, helo: self.helo.clone(), mail_from: mail_from.to_vec() }
+    }
+
+    fn sign(&mut self, queue_id: &str, work: Signing) -> (Vec<Edit>, Verdict) {
         let Some(message) = &self.message else { return (Vec::new(), Verdict::Accept) };
         let domain = work.plan.domain().name.to_string();
         match work.plan.sign(&message.header, &work.hasher.finish(), &work.keys, unix_time()) {
             Ok(signatures) => {
-                let edits = if message.listener.observe { Vec::new() } else { message.edits(&signatures) };
+                let edits = message.signing_edits(&signatures);
                 self.signed(queue_id, &signatures);
                 (edits, Verdict::Accept)
             }
@@ -194,45 +244,63 @@ impl Session {
     }
 
     fn signed(&self, queue_id: &str, signatures: &[Signature]) {
-        let Some(mut event) = self.event(queue_id, Action::Sign, Direction::Out) else { return };
-        event.result = Some("pass".into());
-        event.domain = signatures.first().map(|signature| signature.domain.clone());
-        event.selector = signatures.first().map(|signature| signature.selector.clone());
-        event.signatures = signatures
-            .iter()
-            .map(|signature| SignatureEvent {
-                domain: signature.domain.clone(),
-                selector: signature.selector.clone(),
-                algorithm: signature.algorithm.into(),
-                result: "pass".into(),
-                reason: None,
-            })
-            .collect();
-        self.shared.journal.write(&event);
+        let made = signatures.iter().map(|signature| SignatureEvent {
+            domain: signature.domain.clone(),
+            selector: signature.selector.clone(),
+            algorithm: signature.algorithm.into(),
+            result: "pass".into(),
+            reason: None,
+        });
+        if let Some(event) = self.event(queue_id, event::Action::Sign, Direction::Out) {
+            self.shared.journal.write(&event.with_signatures(made.collect()));
+        }
     }
 
     /// Mail that should be signed and cannot be: a temporary failure, so that it is never sent unsigned.
     fn unsigned(&self, queue_id: &str, domain: Option<&str>, reason: String) -> Verdict {
         let observe = self.message.as_ref().is_some_and(|message| message.listener.observe);
-        if let Some(mut event) = self.event(queue_id, Action::Sign, Direction::Out) {
+        if let Some(mut event) = self.event(queue_id, event::Action::Sign, Direction::Out) {
             event.result = Some("temperror".into());
             event.domain = domain.map(Into::into);
             event.reason = Some(reason);
             self.shared.journal.write(&event);
         }
-        if observe { Verdict::Accept } else { Verdict::Tempfail(CANNOT_SIGN) }
+        if observe { Verdict::Accept } else { Verdict::Tempfail(CANNOT_SIGN.into()) }
     }
 
-    fn passed(&self, queue_id: &str, direction: Direction, reason: Option<String>) -> Verdict {
-        if let Some(mut event) = self.event(queue_id, Action::Pass, direction) {
-            event.reason = reason;
+    fn passed(&self, queue_id: &str, direction: Direction, reason: String) -> Verdict {
+        if let Some(mut event) = self.event(queue_id, event::Action::Pass, direction) {
+            event.reason = Some(reason);
             self.shared.journal.write(&event);
         }
         Verdict::Accept
     }
 
+    fn verified(&self, queue_id: &str, verdicts: &Verdicts) -> (Vec<Edit>, Verdict) {
+        let Some(message) = &self.message else { return (Vec::new(), Verdict::Accept) };
+        let decision = policy::decide(&message.active.settings.verify.actions, verdicts);
+        if let Some(event) = self.event(queue_id, event::Action::Verify, Direction::In) {
+            let mut event = event.with_verdicts(verdicts);
+            if decision.action != Action::Accept {
+                event.reason = Some(decision.why.clone());
+            }
+            self.shared.journal.write(&event);
+        }
+        let mut edits = message.without_results_in_our_name();
+        edits.extend(message.result_fields(verdicts));
+        match decision.action {
+            Action::Accept => (edits, Verdict::Accept),
+            Action::Quarantine => {
+                edits.push(Edit::Quarantine(decision.why));
+                (edits, Verdict::Accept)
+            }
+            Action::Tempfail => (Vec::new(), Verdict::Tempfail(decision.why)),
+            Action::Reject => (Vec::new(), Verdict::Reject(decision.why)),
+        }
+    }
+
     /// What every event of this message says.
-    fn event(&self, queue_id: &str, action: Action, direction: Direction) -> Option<Event> {
+    fn event(&self, queue_id: &str, action: event::Action, direction: Direction) -> Option<Event> {
         let message = self.message.as_ref()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
         Some(Event {
@@ -256,43 +324,88 @@ impl Session {
 }
 
 impl Transaction {
+    fn facts(&self, client: Option<IpAddr>) -> Facts<'_> {
+        Facts {
+            settings: &self.active.settings,
+            authserv_id: &self.active.authserv_id,
+            listener: &self.listener,
+            client,
+            auth_user: self.auth_user.as_deref(),
+            mail_from: &self.mail_from,
+            header: &self.header,
+        }
+    }
+
+    fn is_relay(&self, client: Option<IpAddr>) -> bool {
+        self.facts(client).is_in(&self.active.settings.verify.trusted_relays)
+    }
+
     /// Reads the keys and starts the hash; the reason if that cannot be.
-    fn begin_signing(&mut self, domain: &Arc<crate::config::Domain>) -> Result<(), String> {
+    fn begin_signing(&mut self, domain: &Arc<Domain>) -> Result<(), String> {
         if self.overflowed {
             let limit = self.active.settings.limits.header_bytes;
             return Err(format!("its header is larger than limits.header_bytes = {limit}"));
         }
-        let found =
-            self.active.keys.of(domain, &self.active.settings.key_directory).map_err(|mistake| mistake.to_string())?;
+        let directory = &self.active.settings.key_directory;
+        let found = self.active.keys.of(domain, directory).map_err(|mistake| mistake.to_string())?;
         let plan = Plan::new(&self.active.settings.signing, domain);
         if found.fresh {
             self_check(plan.clone(), found.keys.clone());
         }
-        self.signing = Some(SigningWork { hasher: plan.body_hasher(), plan, keys: found.keys });
+        self.work = Work::Sign(Signing { hasher: plan.body_hasher(), plan, keys: found.keys });
         Ok(())
     }
 
-    /// The secret mark goes, the signatures come: the first one ends up on top.
-    fn edits(&self, signatures: &[Signature]) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        if let Some((name, value)) = &self.active.settings.signing.outbound_mark {
-            let marked = self
-                .header
-                .named(name)
-                .zip(1..)
-                .filter(|(field, _)| field.value().trim_ascii() == value.as_bytes())
-                .map(|(_, instance)| Edit::Delete { name: name.clone(), instance });
-            // From the bottom up, so that no deletion shifts the number of another.
-            edits.extend(marked);
-            edits.reverse();
+    fn go_on_verifying(&mut self) {
+        let now = unix_time();
+        if let Work::Verify(verifying) = &mut self.work {
+            verifying.end_of_header(&self.active, &self.header, now);
         }
+    }
+
+    /// The secret mark goes, forged results go, the signatures come: the first one ends up on top.
+    fn signing_edits(&self, signatures: &[Signature]) -> Vec<Edit> {
+        let mut edits = if self.has_forged_results() { self.without_results_in_our_name() } else { Vec::new() };
+        if let Some((name, value)) = &self.active.settings.signing.outbound_mark {
+            let marked =
+                self.header.named(name).zip(1..).filter(|(field, _)| field.value().trim_ascii() == value.as_bytes());
+            let mut marked: Vec<i32> = marked.map(|(_, instance)| instance).collect();
+            // From the bottom up, so that no deletion shifts the number of another.
+            marked.reverse();
+            edits.extend(marked.into_iter().map(|instance| Edit::Delete { name: name.clone(), instance }));
+        }
+        let signatures = signatures.iter().rev();
         edits.extend(
-            signatures
-                .iter()
-                .rev()
-                .map(|signature| Edit::Insert { name: write::FIELD_NAME, value: signature.value.clone() }),
+            signatures.map(|signature| Edit::Insert { name: write::FIELD_NAME, value: signature.value.clone() }),
         );
         edits
+    }
+
+    /// Does a user's message bear results in our name, and are we the one who judges here?
+    ///
+    /// At a listener that only signs somebody else judges, perhaps under the same name. What a filter of ours hands back
+    /// bears our own results, which stay.
+    fn has_forged_results(&self) -> bool {
+        self.listener.mode != Mode::Sign
+            && self.auth_user.is_some()
+            && !verifying::forged(&self.header, &self.active.authserv_id).is_empty()
+    }
+
+    fn without_results_in_our_name(&self) -> Vec<Edit> {
+        let delete = |instance| Edit::Delete { name: verifying::FIELD_NAME.into(), instance };
+        verifying::forged(&self.header, &self.active.authserv_id).into_iter().map(delete).collect()
+    }
+
+    /// Our results, on top, and Received-SPF below them where it is wanted.
+    fn result_fields(&self, verdicts: &Verdicts) -> Vec<Edit> {
+        let id = &self.active.authserv_id;
+        let mut fields = Vec::new();
+        if let Some(spf) = verdicts.spf.as_ref().filter(|_| self.active.settings.verify.received_spf) {
+            fields.push(Edit::Insert { name: spf::field::FIELD_NAME, value: format!(" {}", spf.field_value(id)) });
+        }
+        let value = format!(" {}", verdicts.results(id).value());
+        fields.push(Edit::Insert { name: verifying::FIELD_NAME, value });
+        fields
     }
 }
 

@@ -1,10 +1,19 @@
 //! What all sessions share: the settings and keys in force, the journal, and how many sessions are open.
 
-use crate::{config::Settings, event::Journal, sign::keys::Keys};
+use crate::{
+    config::{Settings, Verifying},
+    dns::{Dns, cache, live},
+    event::Journal,
+    sign::keys::Keys,
+};
 use arc_swap::ArcSwap;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 use tokio::sync::Notify;
 
@@ -14,6 +23,10 @@ pub struct Active {
     pub settings: Settings,
     /// The keys read so far.
     pub keys: Keys,
+    /// Answers from DNS, kept over reloads that ask the same resolver.
+    pub dns: Dns,
+    /// Who we are in Authentication-Results.
+    pub authserv_id: String,
 }
 
 /// What all sessions share.
@@ -29,10 +42,30 @@ pub struct Shared {
 }
 
 impl Active {
-    /// Settings with no key read yet.
-    pub fn new(settings: Settings) -> Arc<Active> {
-        Arc::new(Active { settings, keys: Keys::default() })
+    /// Settings with no key read yet, after those that were in force before.
+    pub fn new(settings: Settings, before: Option<&Active>, host: &str) -> Active {
+        let source = |verify: &Verifying| (verify.resolver, verify.stale);
+        let dns = match before {
+            Some(before) if source(&before.settings.verify) == source(&settings.verify) => before.dns.clone(),
+            _ => resolver(&settings.verify),
+        };
+        let authserv_id = settings.verify.authserv_id.clone().unwrap_or_else(|| host.to_owned());
+        Active { settings, keys: Keys::default(), dns, authserv_id }
     }
+}
+
+/// The resolver of the settings behind a cache. Without one, and without a readable resolv.conf(5), the name server of
+/// this machine is asked, as the C library would do.
+fn resolver(verify: &Verifying) -> Dns {
+    let live = match verify.resolver {
+        Some(address) => live::resolver(address),
+        None => live::system().unwrap_or_else(|mistake| {
+            tracing::warn!("asking the name server of this machine: {mistake}");
+            live::resolver(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)))
+        }),
+    };
+    let limits = cache::Limits { stale: verify.stale.unwrap_or(Duration::ZERO), ..cache::Limits::default() };
+    Dns::new(cache::Cache::new(Dns::new(live), limits))
 }
 
 /// How many connections are open, and word when the last one closes.

@@ -38,8 +38,8 @@ pub struct SpfVerdict {
     pub main: spf::Outcome,
     /// HELO beside a sender; reported, and counted by nobody.
     pub helo: Option<spf::Outcome>,
-    /// MAIL FROM as received.
-    pub mail_from: Vec<u8>,
+    /// What was judged.
+    pub envelope: Envelope,
 }
 
 /// What the header needs of DNS.
@@ -83,7 +83,7 @@ pub async fn ask_spf(dns: &Dns, envelope: &Envelope, receiver: &str, now: u64) -
             false => Some(spf::check_helo(dns, &query, Limits::default()).await),
         }
     });
-    Some(SpfVerdict { main, helo, mail_from: envelope.mail_from.clone() })
+    Some(SpfVerdict { main, helo, envelope: envelope.clone() })
 }
 
 impl Questions {
@@ -160,12 +160,17 @@ impl Verdicts {
 }
 
 impl SpfVerdict {
+    /// The value of a Received-SPF field for it.
+    pub fn field_value(&self, receiver: &str) -> String {
+        self.main.field_value(receiver, &self.envelope.helo, &self.envelope.mail_from)
+    }
+
     fn main_result(&self) -> MethodResult {
         if self.main.scope == Scope::Helo {
             return helo_result(&self.main);
         }
         let result = with_spf_reason(MethodResult::new("spf", self.main.result.as_str()), &self.main);
-        match address::reverse_path(&self.mail_from) {
+        match address::reverse_path(&self.envelope.mail_from) {
             Ok(ReversePath::Mailbox(mailbox)) => result.with_address("smtp", "mailfrom", &mailbox),
             // What is no address has no domain that could be judged, and no property that could be misread.
             _ => result,

@@ -12,7 +12,9 @@ pub mod postfix;
 pub mod process;
 pub mod sink;
 pub mod smtp;
+pub mod source;
 pub mod verifiers;
+pub mod waxseal;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},

@@ -393,4 +393,27 @@ mod tests {
             assert_eq!(read(text).standing(), standing, "{text}");
         }
     }
+
+    #[test]
+    fn one_wrong_octet_costs_no_more_than_its_tag() {
+        let good = b"v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:a@b.example";
+        let tag_of = |at: usize| good[..at].iter().filter(|&&byte| byte == b';').count();
+        for at in 10..good.len() {
+            for byte in 0..=255 {
+                let mut text = good.to_vec();
+                text[at] = byte;
+                let record = Record::read(&text).expect("v= is whole");
+                // A changed `;` joins two tags, and another `;` or an `=` can make a new one.
+                if good[at] == b';' || b";=".contains(&byte) {
+                    continue;
+                }
+                let shown = text.escape_ascii().to_string();
+                // A blank in place of the s of sp= makes a second p=.
+                let twice = record.problems.contains(&Problem::Duplicate("p".into()));
+                assert!(tag_of(at) == 1 || twice || record.policy == Some(Policy::Reject), "{shown}");
+                assert!(tag_of(at) == 3 || record.dkim_alignment == Alignment::Strict, "{shown}");
+                assert!(tag_of(at) == 4 || record.aggregate_reports.len() == 1, "{shown}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     Limits, Outcome, Place, Query, Reason, Scope, SpfResult, Visit,
-    expand::{Expansion, askable, dotted, is_within},
+    expand::{Expansion, askable, dotted, is_within, received},
     identity,
 };
 use crate::{
@@ -278,7 +278,7 @@ impl<'a> Check<'a> {
         }
         exchangers.sort_by_key(|(preference, _)| *preference);
         for (_, exchange) in exchangers {
-            let Some(exchange) = askable(exchange.as_bytes()) else { continue };
+            let Some(exchange) = received(exchange) else { continue };
             if self.address_matches(&exchange, prefix).await? {
                 return Ok(true);
             }
@@ -318,7 +318,7 @@ impl<'a> Check<'a> {
             _ => None,
         });
         for pointer in pointers.take(self.limits.names) {
-            let Some(name) = askable(pointer.as_bytes()) else { continue };
+            let Some(name) = received(pointer) else { continue };
             let answer = self.ask(&name, kind).await?;
             found.void |= answer.is_negative();
             if answer.addresses().any(|address| address == self.client_ip) {

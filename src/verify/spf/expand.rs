@@ -14,6 +14,12 @@ pub(super) fn askable(name: &[u8]) -> Option<String> {
     (labels && letters && name.len() <= 253).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
+/// A name from an answer, if it can be asked for. There a backslash is an escape, here it would be taken literally and
+/// lead to another name: such a name is no host's.
+pub(super) fn received(name: &str) -> Option<String> {
+    if name.contains('\\') { None } else { askable(name.as_bytes()) }
+}
+
 /// Is the name `domain`, or below it?
 pub(super) fn is_within(name: &str, domain: &str) -> bool {
     let Some(front) = name.len().checked_sub(domain.len()) else { return false };

@@ -7,6 +7,7 @@
 
 mod evaluate;
 mod expand;
+pub mod field;
 mod identity;
 #[cfg(test)]
 mod tests;
@@ -319,18 +320,7 @@ impl fmt::Display for Reason {
             Reason::TooManyVoids(limit) => write!(f, "more than {limit} terms that find nothing in DNS"),
             Reason::TooManyExchangers { domain, limit } => write!(f, "{domain} has more than {limit} MX records"),
             Reason::TooManyQuestions(limit) => write!(f, "more than {limit} DNS questions"),
-            Reason::Fault { name, kind, fault } => {
-                let kind = format!("{kind:?}").to_ascii_uppercase();
-                match fault {
-                    Fault::Timeout => write!(f, "no answer in time for {name} {kind}"),
-                    Fault::ServFail => write!(f, "the name server failed for {name} {kind}"),
-                    Fault::Refused => write!(f, "the name server refused {name} {kind}"),
-                    Fault::Truncated => write!(f, "the answer for {name} {kind} was cut"),
-                    Fault::CnameLoop => write!(f, "the CNAMEs of {name} lead nowhere"),
-                    Fault::Budget => write!(f, "no time or questions left for {name} {kind}"),
-                    Fault::Other(what) | Fault::Unaskable(what) => write!(f, "{name} {kind}: {what}"),
-                }
-            }
+            Reason::Fault { name, kind, fault } => write!(f, "{name} {kind}: {fault}"),
         }
     }
 }

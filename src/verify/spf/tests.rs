@@ -87,8 +87,8 @@ async fn the_outcome_says_why_and_where() {
             "include:b.example leads to b.example, which has no SPF record",
         ),
         (&["example.com TXT v=spf1 redirect=%{h1r}"], PermError, "redirect=%{h1r} leads to what is no domain name"),
-        (&["example.com TXT !"], TempError, "no answer in time for example.com TXT"),
-        (&["example.com TXT v=spf1 a:b.example +all", "b.example A !"], TempError, "no answer in time for b.example A"),
+        (&["example.com TXT !"], TempError, "example.com TXT: no answer in time"),
+        (&["example.com TXT v=spf1 a:b.example +all", "b.example A !"], TempError, "b.example A: no answer in time"),
         (
             &["example.com TXT v=spf1 a:1.x.y a:2.x.y mx:3.x.y +all"],
             PermError,
@@ -147,6 +147,9 @@ async fn helo_is_judged_for_the_null_sender_and_when_asked() {
         assert_eq!((outcome.result, outcome.scope), (SpfResult::Pass, Scope::Helo));
         assert_eq!(outcome.domain.expect("a domain").as_str(), "mail.example.org");
     }
+    // ES-01: a sender without record is `none`, whatever the HELO name would give.
+    let sender = check(&dns, &query("192.0.2.1", "any@mailfrom.example.com"), Limits::default()).await;
+    assert_eq!((sender.result, sender.scope), (SpfResult::None, Scope::MailFrom));
     let mut literal = query("192.0.2.1", "");
     literal.helo = b"[192.0.2.1]".to_vec();
     let outcome = check(&dns, &literal, Limits::default()).await;
@@ -333,6 +336,8 @@ async fn only_validated_names_count() {
         "example.com TXT v=spf1 exists:%{p}.p.example -all",
         "1.2.0.192.in-addr.arpa PTR forged.example.com",
         "1.2.0.192.in-addr.arpa PTR slow.example.com",
+        "1.2.0.192.in-addr.arpa PTR x\\.example.com",
+        "x\\.example.com A 192.0.2.1",
         "1.2.0.192.in-addr.arpa PTR other.example",
         "forged.example.com A 192.0.2.99",
         "slow.example.com A !",
