@@ -16,7 +16,7 @@
 //! 3  event
 //! 2  sign  verify  authres
 //! 1  config  key  dns  provider
-//! 0  message  address  name  dkim  spf
+//! 0  message  address  name  received  dkim  spf
 //! ```
 //!
 //! A file uses its own floor sparingly and lower floors freely, never a higher one; `tests/architecture.rs` holds this.
@@ -43,6 +43,7 @@ pub mod message;
 pub mod milter;
 pub mod name;
 pub mod provider;
+pub mod received;
 pub mod sign;
 pub mod spf;
 pub mod verify;
