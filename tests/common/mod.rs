@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
 pub mod delivery;
+pub mod desk;
+pub mod forge;
 pub mod mail;
 pub mod opendkim;
 pub mod postfix;
