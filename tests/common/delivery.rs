@@ -6,8 +6,10 @@ use super::{
     sink::{Delivered, Sink},
     smtp::{Client, Envelope, Reply},
     verifiers::{Judge, Verifier},
+    waxseal::Key,
 };
 use std::{collections::HashMap, io, sync::Arc, thread, time::Duration};
+use waxseal::dkim::KeyType;
 
 /// A kind of message that a verifier is known to judge wrongly, and why that is not the signer's fault.
 #[derive(Clone, Copy, Debug)]
@@ -71,21 +73,17 @@ pub fn collect(sink: &Sink, messages: &[Mail], limit: Duration) -> Vec<Arc<Deliv
     collected
 }
 
-/// Judges every message with every verifier: each has `signatures` signatures and all verify, but for what is known.
+/// Judges every message with every verifier: each bears one signature by each of `keys`, all of `domain`, and nothing
+/// else, and all verify, but for what is known.
 ///
 /// A known difference that does not show is reported too, so that the list stays true.
 #[track_caller]
-pub fn all_verify(
-    messages: &[Mail],
-    delivered: &[Arc<Delivered>],
-    records: &[(String, String)],
-    signatures: usize,
-    known: &[Known],
-) {
+pub fn all_verify(messages: &[Mail], delivered: &[Arc<Delivered>], domain: &str, keys: &[Key], known: &[Known]) {
+    let records: Vec<_> = keys.iter().map(|key| key.published(domain)).collect();
     let wrong: Vec<String> = thread::scope(|scope| {
-        let judges: Vec<_> = Judge::all(records)
+        let judges: Vec<_> = Judge::all(&records)
             .into_iter()
-            .map(|judge| scope.spawn(|| differences(judge, messages, delivered, signatures, known)))
+            .map(|judge| scope.spawn(|| differences(judge, messages, delivered, keys, known)))
             .collect();
         judges.into_iter().flat_map(|judge| judge.join().expect("a verifier runs to its end")).collect()
     });
@@ -96,14 +94,18 @@ fn differences(
     mut judge: Judge,
     messages: &[Mail],
     delivered: &[Arc<Delivered>],
-    signatures: usize,
+    keys: &[Key],
     known: &[Known],
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let verifier = judge.verifier();
     for (mail, arrived) in messages.iter().zip(delivered) {
         let verdicts = judge.judge(&arrived.bytes);
-        let good = verdicts.len() == signatures && verdicts.iter().all(|verdict| verdict.passed());
+        let good = verdicts.len() == keys.len()
+            && verdicts.iter().zip(keys).all(|(verdict, key)| {
+                let understood = key.algorithm == KeyType::Rsa || verifier.knows_ed25519();
+                verdict.selector == key.selector && verdict.result == if understood { "pass" } else { "invalid" }
+            });
         let known = known.iter().find(|known| known.kind == mail.kind && known.verifier == verifier);
         let said: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
         match (good, known) {

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
+pub mod canon;
 pub mod delivery;
 pub mod desk;
 pub mod forge;

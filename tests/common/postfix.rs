@@ -239,10 +239,12 @@ impl Drop for Postfix {
 }
 
 /// The services; none is chrooted, since the instance has its own folder already.
+///
+/// pickup(8) looks every second, not every minute: what a milter refused for now is left for its next look.
 fn master_cf(address: SocketAddr) -> String {
     format!(
         "{address} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
+pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite

@@ -76,6 +76,7 @@ pub fn signal(pid: u32, name: &str) {
         "HUP" => rustix::process::Signal::HUP,
         "TERM" => rustix::process::Signal::TERM,
         "KILL" => rustix::process::Signal::KILL,
+        "STOP" => rustix::process::Signal::STOP,
         other => panic!("unknown signal {other}"),
     };
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");

@@ -124,6 +124,13 @@ impl Verdict {
     }
 }
 
+impl Verifier {
+    /// Can it judge RFC 8463? Mail::DKIM of Debian 12 says "unsupported algorithm".
+    pub fn knows_ed25519(self) -> bool {
+        self != Verifier::MailDkim
+    }
+}
+
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
