@@ -53,7 +53,8 @@ fn stderr(output: &Output) -> String {
 fn the_json_is_that_of_the_contract() {
     let desk = Desk::new(&zone());
     let mail = changed(&signed(), "the end", "the end\r\n-- \r\nscanned");
-    let envelope = ["--at", AT, "--client-ip", "198.51.100.7", "--helo", "mx.example.com", "--mail-from", "b@example.com"];
+    let envelope =
+        ["--at", AT, "--client-ip", "198.51.100.7", "--helo", "mx.example.com", "--mail-from", "b@example.com"];
     let (report, status) = desk.judge(&mail, &envelope);
     assert_eq!(status, 1);
     let expected = json!({
@@ -85,15 +86,22 @@ fn the_json_is_that_of_the_contract() {
         assert_eq!(&report["dmarc"][name], value, "dmarc {name}");
     }
     let field = report["authentication_results"].as_str().expect("text");
-    for part in ["localhost; ", "dkim=fail reason=\"body hash did not verify\" header.d=example.com", "spf=softfail",
-        "smtp.mailfrom=b@example.com", "dmarc=fail", "header.from=example.com"]
-    {
+    for part in [
+        "localhost; ",
+        "dkim=fail reason=\"body hash did not verify\" header.d=example.com",
+        "spf=softfail",
+        "smtp.mailfrom=b@example.com",
+        "dmarc=fail",
+        "header.from=example.com",
+    ] {
         assert!(field.contains(part), "{part} in {field}");
     }
     assert!(!field.contains(['\r', '\n']), "{field}");
-    assert!(desk.judge(&mail, &["--authserv-id", "mx.example.net"]).0["authentication_results"]
-        .as_str()
-        .is_some_and(|field| field.starts_with("mx.example.net; ")));
+    assert!(
+        desk.judge(&mail, &["--authserv-id", "mx.example.net"]).0["authentication_results"]
+            .as_str()
+            .is_some_and(|field| field.starts_with("mx.example.net; "))
+    );
 }
 
 #[test]
@@ -143,10 +151,14 @@ fn the_exit_status_is_the_worst_of_all() {
 
 #[test]
 fn without_a_dmarc_record_an_aligned_pass_is_enough() {
-    let records = |name: &str| Zone::default().txt(name, &key().record()).txt("example.org", "v=spf1 ip4:192.0.2.1 -all");
+    let records =
+        |name: &str| Zone::default().txt(name, &key().record()).txt("example.org", "v=spf1 ip4:192.0.2.1 -all");
     let desk = Desk::new(&records("sel._domainkey.example.com"));
     let (report, status) = desk.judge(&signed(), &[]);
-    assert_eq!((status, &report["dmarc"]["result"], &report["dmarc"]["dkim_aligned"]), (0, &json!("none"), &json!(true)));
+    assert_eq!(
+        (status, &report["dmarc"]["result"], &report["dmarc"]["dkim_aligned"]),
+        (0, &json!("none"), &json!(true))
+    );
     let desk = Desk::new(&records("sel._domainkey.example.org"));
     let stranger = Signer::new(key(), "example.org").sign(MAIL.as_bytes());
     let (report, status) = desk.judge(&stranger, &["--client-ip", "192.0.2.1", "--mail-from", "x@example.org"]);
@@ -195,7 +207,18 @@ fn only_a_fault_of_dns_is_temporary() {
 fn a_recording_gives_the_same_answers_again() {
     let desk = Desk::new(&zone());
     desk.put("mail", changed(&signed(), "Hello", "Hallo"));
-    let envelope = ["--json", "--at", AT, "--client-ip", "192.0.2.1", "--helo", "mx.example.com", "--mail-from", "x@example.com", "mail"];
+    let envelope = [
+        "--json",
+        "--at",
+        AT,
+        "--client-ip",
+        "192.0.2.1",
+        "--helo",
+        "mx.example.com",
+        "--mail-from",
+        "x@example.com",
+        "mail",
+    ];
     let first = desk.verify(["--dns", "zone", "--record-dns", "seen"].into_iter().chain(envelope));
     let again = desk.verify(["--dns", "seen"].into_iter().chain(envelope));
     assert_eq!(first.status.code(), Some(0));
@@ -236,7 +259,8 @@ fn line_ends_are_given_and_all_else_is_said_and_left_alone() {
     let desk = Desk::new(&zone());
     let good = signed();
     let lf = String::from_utf8(good.clone()).expect("text").replace("\r\n", "\n").into_bytes();
-    let mbox = [b"From billing@example.com Mon Nov 23 04:00:00 2026\n", &lf[..], b"\nFrom x Mon\nFrom: y\n\nz\n"].concat();
+    let mbox =
+        [b"From billing@example.com Mon Nov 23 04:00:00 2026\n", &lf[..], b"\nFrom x Mon\nFrom: y\n\nz\n"].concat();
     let stuffed = Signer::new(key(), "example.com").sign(&changed(MAIL.as_bytes(), "the end", ".the end"));
     let stuffed = changed(&stuffed, "\r\n.the end", "\r\n..the end");
     for (mail, result, note) in [
@@ -254,7 +278,10 @@ fn line_ends_are_given_and_all_else_is_said_and_left_alone() {
         match note {
             None => assert!(notes.is_empty(), "{notes:?}"),
             Some(part) => {
-                assert!(notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains(part))), "{part} in {notes:?}");
+                assert!(
+                    notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains(part))),
+                    "{part} in {notes:?}"
+                );
             }
         }
         assert_eq!(report["dkim"][0]["result"].as_str().unwrap_or_default(), result, "{note:?}");
@@ -322,7 +349,17 @@ fn people_see_the_result_first_and_nothing_of_a_stranger_moves_their_cursor() {
 
     let hostile = "From: \"\x1b[2J\u{202e}\" <\"\u{202e}gnp\x1b\"@example.com>\r\nDKIM-Signature: v=\x1b[31m; a=\u{202e}; d=\u{202e}\r\n\r\n";
     desk.put("\u{202e}evil\x1b[2J", hostile);
-    let output = desk.verify(["--dns", "zone", "--helo", "\x1b[2J", "--client-ip", "192.0.2.1", "--mail-from", "\"\x1b\"@x.example.com", "\u{202e}evil\x1b[2J"]);
+    let output = desk.verify([
+        "--dns",
+        "zone",
+        "--helo",
+        "\x1b[2J",
+        "--client-ip",
+        "192.0.2.1",
+        "--mail-from",
+        "\"\x1b\"@x.example.com",
+        "\u{202e}evil\x1b[2J",
+    ]);
     let text = stdout(&output);
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}'), "{text:?}");
 }

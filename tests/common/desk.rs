@@ -49,7 +49,8 @@ impl Desk {
     #[track_caller]
     pub fn judge(&self, mail: &[u8], arguments: &[&str]) -> (Value, i32) {
         self.put("mail", mail);
-        let output = self.verify(["--dns", "zone", "--json"].into_iter().chain(arguments.iter().copied()).chain(["mail"]));
+        let output =
+            self.verify(["--dns", "zone", "--json"].into_iter().chain(arguments.iter().copied()).chain(["mail"]));
         let status = output.status.code().unwrap_or_else(|| panic!("killed: {output:?}"));
         assert!(matches!(status, 0 | 1 | 75), "{output:?}");
         let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));

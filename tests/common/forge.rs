@@ -72,14 +72,14 @@ impl Key {
 
 /// DigestInfo of RFC 8017 §9.2, note 1.
 const SHA1_INFO: &[u8] = &[0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14];
-const SHA256_INFO: &[u8] = &[
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
-];
+const SHA256_INFO: &[u8] =
+    &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
 /// A public RSA key of any size that nobody has the other half of: p=.
 pub fn giant(bits: usize) -> String {
     let modulus = (BigUint::from(1u8) << (bits - 1)) + BigUint::from(0x0001_0001u32);
-    let key = rsa::RsaPublicKey::new_with_max_size(modulus, BigUint::from(65537u32), bits).expect("odd, and large enough");
+    let key =
+        rsa::RsaPublicKey::new_with_max_size(modulus, BigUint::from(65537u32), bits).expect("odd, and large enough");
     STANDARD.encode(key.to_public_key_der().expect("a key has a form"))
 }
 
@@ -232,7 +232,8 @@ fn header_form(relaxed: bool, field: &[u8]) -> Vec<u8> {
     let colon = field.iter().position(|&byte| byte == b':').unwrap_or(field.len());
     let mut out = name_of(field).into_bytes();
     out.push(b':');
-    let value: Vec<u8> = field[(colon + 1).min(field.len())..].iter().copied().filter(|b| !b"\r\n".contains(b)).collect();
+    let value: Vec<u8> =
+        field[(colon + 1).min(field.len())..].iter().copied().filter(|b| !b"\r\n".contains(b)).collect();
     let words = value.split(|b| b" \t".contains(b)).filter(|word| !word.is_empty());
     out.extend(words.collect::<Vec<_>>().join(&b' '));
     out
