@@ -4,11 +4,13 @@
 
 mod config;
 mod demo;
+mod input;
 mod keygen;
 mod paint;
 mod publish;
 mod run;
 mod sign;
+mod verify;
 
 use crate::config::Settings;
 use clap::{Parser, Subcommand};
@@ -26,6 +28,8 @@ struct Arguments {
 enum Command {
     /// The milter: attach it to Postfix with smtpd_milters
     Run(run::Options),
+    /// Judge message files: DKIM, SPF and DMARC, live or from zone files
+    Verify(verify::Options),
     /// Sign one message: message in, signed message out
     Sign(sign::Options),
     /// Make a key and print the record to publish
@@ -45,6 +49,17 @@ pub enum Exit {
     Failed,
     /// 75: only a temporary fault stands in the way.
     Temporary,
+}
+
+impl Exit {
+    /// The worse of two: 1, then 75, then 0.
+    fn or_worse(self, other: Exit) -> Exit {
+        match (self, other) {
+            (Exit::Failed, _) | (_, Exit::Failed) => Exit::Failed,
+            (Exit::Temporary, _) | (_, Exit::Temporary) => Exit::Temporary,
+            (Exit::Good, Exit::Good) => Exit::Good,
+        }
+    }
 }
 
 /// A mistake in arguments, settings or files: exit status 2. The text names the thing, the place and the fix.
@@ -69,6 +84,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(options) => run::run(options),
+        Command::Verify(options) => verify::run(options),
         Command::Sign(options) => sign::run(options),
         Command::Keygen(options) => keygen::run(options),
         Command::Config(options) => config::run(options),

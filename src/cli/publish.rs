@@ -204,7 +204,8 @@ fn name(text: &str) -> Result<DomainName, NameError> {
     DomainName::new(text)
 }
 
-fn resolver(text: &str) -> Result<SocketAddr, String> {
+/// `IP` or `IP:PORT` of a name server; port 53 where none is given.
+pub fn resolver(text: &str) -> Result<SocketAddr, String> {
     let with_port = text.parse::<SocketAddr>().ok();
     let alone = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53));
     with_port.or_else(alone).ok_or_else(|| "not an IP address, or one with a port, as 192.0.2.1:53".to_owned())

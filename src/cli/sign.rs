@@ -3,7 +3,7 @@
 //! A message is read as the MTA would hand it over: line ends LF become CRLF, and nothing else is touched.
 //! It is signed for the domain of its From field; what cannot be signed is a mistake and writes nothing.
 
-use super::{Exit, Mistake};
+use super::{Exit, Mistake, input};
 use crate::{
     address,
     config::{DEFAULT_FILE, Settings},
@@ -11,11 +11,7 @@ use crate::{
     message::Message,
     sign::{Plan, keys::Keys},
 };
-use std::{
-    io::{Read, Write},
-    path::PathBuf,
-    time::SystemTime,
-};
+use std::{io::Write, path::PathBuf, time::SystemTime};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -24,32 +20,22 @@ pub struct Options {
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
     /// The message; standard input if absent or "-"
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
+    file: PathBuf,
 }
 
 /// Signs one message.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
     let settings = super::load_settings(&options.config)?;
-    let name = options.file.as_ref().map_or("standard input".into(), |file| file.display().to_string());
-    let received = read(options.file).map_err(|error| Mistake::new(format!("{name}: {error}")))?;
-    let signed = sign(&settings, &with_crlf(&received)).map_err(|reason| Mistake::new(format!("{name}: {reason}")))?;
+    let name = input::shown(&options.file);
+    let received = input::read(&options.file).map_err(|error| Mistake::new(format!("{name}: {error}")))?;
+    let signed =
+        sign(&settings, &input::with_crlf(received)).map_err(|reason| Mistake::new(format!("{name}: {reason}")))?;
     match std::io::stdout().lock().write_all(&signed) {
         // A reader that has seen enough is no mistake.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Good),
         Err(error) => Err(Mistake::new(format!("standard output: {error}"))),
         Ok(()) => Ok(Exit::Good),
-    }
-}
-
-fn read(file: Option<PathBuf>) -> std::io::Result<Vec<u8>> {
-    match file.filter(|file| file.as_os_str() != "-") {
-        Some(file) => std::fs::read(file),
-        None => {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes)?;
-            Ok(bytes)
-        }
     }
 }
 
@@ -72,19 +58,4 @@ fn sign(settings: &Settings, bytes: &[u8]) -> Result<Vec<u8>, String> {
     }
     out.extend_from_slice(bytes);
     Ok(out)
-}
-
-/// Line ends as SMTP has them; a message that has any CRLF is taken as it is.
-fn with_crlf(bytes: &[u8]) -> Vec<u8> {
-    if bytes.windows(2).any(|pair| pair == b"\r\n") {
-        return bytes.to_vec();
-    }
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
-    for &byte in bytes {
-        if byte == b'\n' {
-            out.push(b'\r');
-        }
-        out.push(byte);
-    }
-    out
 }

@@ -167,7 +167,7 @@ impl Signature {
 
     fn read_names(&mut self, list: &TagList<'_>) {
         for (tag, place) in [("d", &mut self.domain), ("s", &mut self.selector)] {
-            match list.value(tag).map(DomainName::new) {
+            match list.value(tag).map(name) {
                 Some(Ok(name)) => *place = Some(name),
                 Some(Err(error)) => self.problems.push(Problem::Name(tag, error)),
                 None => {}
@@ -180,7 +180,7 @@ impl Signature {
             return;
         };
         let decoded = unquoted_printable(identity);
-        let domain = decoded.as_deref().and_then(|text| text.rsplit_once('@')).map(|(_, host)| DomainName::new(host));
+        let domain = decoded.as_deref().and_then(|text| text.rsplit_once('@')).map(|(_, host)| name(host));
         let Some(Ok(domain)) = domain else {
             self.problems.push(Problem::Identity(short(identity)));
             return;
@@ -265,6 +265,14 @@ impl Algorithm {
             Algorithm::RsaSha256 | Algorithm::RsaSha1 => KeyType::Rsa,
             Algorithm::Ed25519Sha256 => KeyType::Ed25519,
         }
+    }
+}
+
+/// A name in d=, s= or i=: as anywhere in mail, but without a final dot (§3.5).
+fn name(text: &str) -> Result<DomainName, NameError> {
+    match text.ends_with('.') {
+        true => Err(NameError::EmptyLabel),
+        false => DomainName::new(text),
     }
 }
 

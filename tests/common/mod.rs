@@ -7,6 +7,8 @@
 
 pub mod canon;
 pub mod delivery;
+pub mod desk;
+pub mod forge;
 pub mod mail;
 pub mod opendkim;
 pub mod postfix;

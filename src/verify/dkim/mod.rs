@@ -188,7 +188,8 @@ impl Verifier {
     }
 }
 
-/// Marks the signatures to be judged: those of preferred domains first, then from the top.
+/// Marks the signatures to be judged: those of preferred domains first, then from the top. What cannot be read has its
+/// result already, and takes no place from what can.
 fn choose(signatures: &mut [Candidate], preferred: &[DomainName]) {
     let mut order: Vec<usize> = (0..signatures.len()).collect();
     order.sort_by_key(|&at| {
@@ -197,7 +198,7 @@ fn choose(signatures: &mut [Candidate], preferred: &[DomainName]) {
             .domain
             .as_ref()
             .is_some_and(|domain| preferred.iter().any(|own| own.is_within(domain) || domain.is_within(own)));
-        !aligned
+        (!signatures[at].signature.is_readable(), !aligned)
     });
     for at in order.into_iter().take(MAX_SIGNATURES) {
         signatures[at].judged = true;
