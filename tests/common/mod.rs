@@ -16,6 +16,7 @@ pub mod process;
 pub mod sink;
 pub mod smtp;
 pub mod source;
+pub mod table;
 pub mod verifiers;
 pub mod waxseal;
 

@@ -86,7 +86,7 @@ impl Judge {
             file: file.to_owned(),
             at: self.at,
             from: author(header),
-            authentication_results: unfolded(&verdicts.results(&self.authserv_id).value()),
+            authentication_results: verdicts.results(&self.authserv_id).to_string(),
             verdicts,
             aligned,
             spf_aligned,
@@ -177,8 +177,4 @@ fn author(header: &Header) -> Option<String> {
     let (field, None) = (fields.next()?, fields.next()) else { return None };
     let mailboxes = address::mailboxes(field.value()).ok()?;
     Some(mailboxes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-}
-
-fn unfolded(value: &str) -> String {
-    value.replace("\n\t", " ")
 }
