@@ -1,7 +1,7 @@
 //! The milter: the MTA's callbacks into a session, its verdict and edits back to the MTA.
 //!
 //! This folder alone knows indymilter. Callbacks are thin: they take plain values out of the context and hand them to
-//! [`session`]. What a session answers is decided in [`route`] and `sign`; which sockets are served, in [`server`].
+//! `session`. What a session answers is decided in [`route`] and `sign`; which sockets are served, in [`server`].
 
 mod listen;
 mod policy;
