@@ -194,6 +194,12 @@ async fn the_secret_mark_of_our_users_does_not_leave() {
         .collect();
     assert_eq!(deleted, [3, 2], "the lowest first, and what is not the mark stays");
     assert!(matches!(actions.actions.last(), Some(EomAction::InsertHeader { .. })));
+
+    // Nor does it leave with mail that is not signed.
+    let foreign = [("X-Mark", " secret"), ("From", " a@other.example")];
+    let (actions, status) = send(&mut connection, &foreign, &[BODY]).await;
+    assert_eq!(status, Status::Accept);
+    assert!(matches!(&actions.actions[..], [EomAction::DeleteHeader { index: 1, .. }]), "{actions:?}");
 }
 
 #[tokio::test]
@@ -275,6 +281,10 @@ async fn a_unix_socket_has_its_mode_and_replaces_only_a_dead_one() {
         TestConnection::configure().exact_leading_space(true).open_unix(&path).await.expect("a connection");
     begin(&mut connection).await;
     signature(&send(&mut connection, &FIELDS, &[BODY]).await.0);
+
+    let mut site = site;
+    site.server.reload(settings(site.folder.path(), &lines.replace("0620", "0600"))).expect("another mode");
+    assert_eq!(fs::metadata(&path).expect("the socket").permissions().mode() & 0o777, 0o600);
 
     let second = Server::start(settings(site.folder.path(), &lines)).err().expect("the socket is taken");
     assert!(second.to_string().contains("another process answers on it"), "{second}");

@@ -73,26 +73,50 @@ fn tcp(listener: std::net::TcpListener) -> io::Result<Bound> {
 fn unix(path: &Path, mode: u32, group: Option<&str>) -> Result<Bound, String> {
     let text = |error: io::Error| error.to_string();
     clear_stale(path)?;
-    let group = group.map(group_id).transpose()?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     clear_stale(&beside)?;
     let listener = UnixListener::bind(&beside).map_err(text)?;
-    let settled = rustix::fs::chmod(&beside, Mode::from_raw_mode(mode))
-        .and_then(|()| match group {
-            Some(group) => rustix::fs::chown(&beside, None, Some(Gid::from_raw(group))),
-            None => Ok(()),
-        })
-        .map_err(io::Error::from)
-        .and_then(|()| std::fs::rename(&beside, path));
-    if let Err(error) = settled {
+    let settled = settle(&beside, mode, group).and_then(|()| std::fs::rename(&beside, path).map_err(text));
+    if let Err(reason) = settled {
         let _ = std::fs::remove_file(&beside);
-        return Err(error.to_string());
+        return Err(reason);
     }
     let inode = std::fs::symlink_metadata(path).map_err(text)?.ino();
     let unlink = Unlink { path: path.to_owned(), inode };
     Ok(Bound { kind: Kind::Unix(listener), address: format!("unix:{}", path.display()), _unlink: Some(unlink) })
+}
+
+/// Gives a socket of ours its mode and its group. A group that is right already is left alone: a sandbox may forbid the
+/// call for it.
+fn settle(path: &Path, mode: u32, group: Option<&str>) -> Result<(), String> {
+    rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(|error| format!("its mode cannot be set: {error}"))?;
+    let Some(group) = group.map(group_id).transpose()? else { return Ok(()) };
+    let present = std::fs::symlink_metadata(path).map_err(|error| error.to_string())?.gid();
+    if present == group {
+        return Ok(());
+    }
+    rustix::fs::chown(path, None, Some(Gid::from_raw(group)))
+        .map_err(|error| format!("it cannot be given to its group: {error}"))
+}
+
+/// Gives an open Unix socket another mode and group.
+pub fn resettle(socket: &Socket) -> Result<(), ListenError> {
+    match socket {
+        Socket::Unix { path, mode, group } => {
+            settle(path, *mode, group.as_deref()).map_err(|reason| ListenError { socket: socket.to_string(), reason })
+        }
+        Socket::Inet(_) | Socket::Systemd(_) => Ok(()),
+    }
+}
+
+/// Do two settings name one socket, whatever its mode and group?
+pub fn same_place(one: &Socket, other: &Socket) -> bool {
+    match (one, other) {
+        (Socket::Unix { path: one, .. }, Socket::Unix { path: other, .. }) => one == other,
+        _ => one == other,
+    }
 }
 
 /// Removes a socket that nobody answers on; anything else at the path is in the way.

@@ -68,15 +68,22 @@ impl Server {
         let active = self.with_keys_in_use(settings)?;
         let mut added = Vec::new();
         for listener in &active.settings.listeners {
-            if !self.running.iter().any(|running| running.socket == listener.socket) {
-                added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| error.to_string())?));
+            match self.running.iter().find(|running| listen::same_place(&running.socket, &listener.socket)) {
+                Some(running) if running.socket == listener.socket => {}
+                Some(_) => listen::resettle(&listener.socket).map_err(|error| error.to_string())?,
+                None => {
+                    added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| error.to_string())?))
+                }
             }
         }
         let wanted = active.settings.listeners.clone();
         self.shared.active.store(active);
-        for running in &self.running {
-            match wanted.iter().find(|listener| listener.socket == running.socket) {
-                Some(listener) => running.rules.store(Arc::new(listener.clone())),
+        for running in &mut self.running {
+            match wanted.iter().find(|listener| listen::same_place(&listener.socket, &running.socket)) {
+                Some(listener) => {
+                    running.socket = listener.socket.clone();
+                    running.rules.store(Arc::new(listener.clone()));
+                }
                 // Its open sessions go on; it takes no new ones.
                 None => drop(running.stop.send(true)),
             }

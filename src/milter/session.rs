@@ -59,7 +59,7 @@ enum Work {
     None,
     Sign(Signing),
     Verify(Verifying),
-    /// Only the forged fields that it came with go.
+    /// Only what must not leave goes.
     Clean,
 }
 
@@ -179,7 +179,7 @@ impl Session {
                 return Verdict::Continue;
             }
             Route::Pass(why) => {
-                let clean = message.has_forged_results();
+                let clean = !message.cleaning_edits(message.listener.reinjected).is_empty();
                 let answer = self.passed(queue_id, why.direction(), why.to_string());
                 if clean && let Some(message) = &mut self.message {
                     message.work = Work::Clean;
@@ -214,7 +214,7 @@ impl Session {
                 Some(verdicts) => self.verified(queue_id, &verdicts),
                 None => (Vec::new(), Verdict::Tempfail(CANNOT_VERIFY.into())),
             },
-            Work::Clean => (message.without_results_in_our_name(), Verdict::Accept),
+            Work::Clean => (message.cleaning_edits(message.listener.reinjected), Verdict::Accept),
             Work::None => (Vec::new(), Verdict::Accept),
         };
         self.message = None;
@@ -376,21 +376,32 @@ impl Transaction {
         Some(Envelope { client_ip: Some(client_ip), helo, mail_from: self.mail_from.clone() })
     }
 
-    /// The secret mark goes, forged results go, the signatures come: the first one ends up on top.
+    /// What must not leave goes, the signatures come: the first one ends up on top.
     fn signing_edits(&self, signatures: &[Signature]) -> Vec<Edit> {
-        let mut edits = if self.has_forged_results() { self.without_results_in_our_name() } else { Vec::new() };
-        if let Some((name, value)) = &self.active.settings.signing.outbound_mark {
-            let marked =
-                self.header.named(name).zip(1..).filter(|(field, _)| field.value().trim_ascii() == value.as_bytes());
-            let mut marked: Vec<i32> = marked.map(|(_, instance)| instance).collect();
-            // From the bottom up, so that no deletion shifts the number of another.
-            marked.reverse();
-            edits.extend(marked.into_iter().map(|instance| Edit::Delete { name: name.clone(), instance }));
-        }
+        let mut edits = self.cleaning_edits(true);
         let signatures = signatures.iter().rev();
         edits.extend(
             signatures.map(|signature| Edit::Insert { name: write::FIELD_NAME, value: signature.value.clone() }),
         );
+        edits
+    }
+
+    /// What must not leave with mail of ours: results that a user wrote in our name, and the secret mark. The mark stays
+    /// on mail that passes on its way to the filter, which it must survive.
+    fn cleaning_edits(&self, behind_filter: bool) -> Vec<Edit> {
+        let mut edits = if self.has_forged_results() { self.without_results_in_our_name() } else { Vec::new() };
+        if let Some((name, value)) = self.active.settings.signing.outbound_mark.as_ref().filter(|_| behind_filter) {
+            let marked = self
+                .header
+                .named(name)
+                .zip(1..)
+                .filter(|(field, _)| field.value().trim_ascii() == value.as_bytes())
+                .map(|(_, instance)| Edit::Delete { name: name.clone(), instance });
+            // From the bottom up, so that no deletion shifts the number of another.
+            let mut marked: Vec<Edit> = marked.collect();
+            marked.reverse();
+            edits.extend(marked);
+        }
         edits
     }
 
