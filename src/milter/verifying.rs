@@ -9,10 +9,7 @@ use crate::{
     authres::claims,
     dns::{Dns, budget},
     message::Header,
-    verify::{
-        dkim::Verifier,
-        message::{self, Answers, Envelope, Questions, SpfVerdict, Verdicts},
-    },
+    verify::message::{self, Answers, Envelope, Questions, SpfVerdict, Verdicts, Verifier},
 };
 use std::sync::Arc;
 use tokio::task::JoinSet;

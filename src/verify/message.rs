@@ -6,7 +6,8 @@
 
 use super::{
     Word,
-    dkim::{DkimResult, Verifier},
+    arc::{self, ArcResult},
+    dkim::{self, DkimResult},
     dmarc::{self, Authenticated, Discovery, SpfIdentity},
     spf::{self, Limits, Query, Scope, SpfResult},
 };
@@ -42,9 +43,18 @@ pub struct SpfVerdict {
     pub envelope: Envelope,
 }
 
+/// A message whose signatures and seals are being verified.
+#[derive(Debug)]
+pub struct Verifier {
+    dkim: dkim::Verifier,
+    arc: arc::Verifier,
+}
+
 /// What the header needs of DNS.
 pub struct Questions {
     keys: Vec<String>,
+    /// Those for ARC alone.
+    seals: Vec<String>,
     author: Result<DomainName, AuthorError>,
 }
 
@@ -61,6 +71,8 @@ pub struct Verdicts {
     pub author: Result<DomainName, AuthorError>,
     /// One per signature, top first.
     pub dkim: Vec<DkimResult>,
+    /// The chain of seals and who sealed; it changes no other verdict.
+    pub arc: ArcResult,
     /// `None` where the client is not known.
     pub spf: Option<SpfVerdict>,
     /// DMARC.
@@ -86,23 +98,34 @@ pub async fn ask_spf(dns: &Dns, envelope: &Envelope, receiver: &str, now: u64) -
     Some(SpfVerdict { main, helo, envelope: envelope.clone() })
 }
 
-impl Questions {
-    /// What a header and its signatures need.
-    pub fn new(header: &Header, verifier: &Verifier) -> Questions {
-        Questions { keys: verifier.questions(), author: address::author_domain(header) }
+impl Verifier {
+    /// Reads the signatures and the seals of a header; `preferred` and `now` as in [`dkim::Verifier::new`].
+    pub fn new(header: &Header, preferred: &[DomainName], now: u64) -> Verifier {
+        Verifier { dkim: dkim::Verifier::new(header, preferred, now), arc: arc::Verifier::new(header, now) }
     }
 
-    /// Asks for everything at once.
+    /// Takes the next piece of the body, cut anywhere.
+    pub fn body(&mut self, piece: &[u8]) {
+        self.dkim.body(piece);
+        self.arc.body(piece);
+    }
+}
+
+impl Questions {
+    /// What a header, its signatures and its seals need.
+    pub fn new(header: &Header, verifier: &Verifier) -> Questions {
+        let keys = verifier.dkim.questions();
+        let seals = verifier.arc.questions().into_iter().filter(|name| !keys.contains(name)).collect();
+        Questions { keys, seals, author: address::author_domain(header) }
+    }
+
+    /// Asks for everything at once, but for the seals: there can be fifty, they decide nothing, and so they get what
+    /// the signatures and the policy leave of the message's budget.
     pub async fn ask(self, dns: &Dns) -> Answers {
         let mut asked = JoinSet::new();
-        for name in self.keys {
-            let dns = dns.clone();
-            asked.spawn(async move {
-                let answer = dns.query(&name, RecordType::Txt).await;
-                (name, answer)
-            });
-        }
+        spawn(&mut asked, dns, self.keys);
         let discovery = dmarc::discover(dns, self.author).await;
+        spawn(&mut asked, dns, self.seals);
         let mut keys = HashMap::new();
         while let Some(answered) = asked.join_next().await {
             // A question whose task died has no answer, which is judged as one that was never asked.
@@ -111,6 +134,16 @@ impl Questions {
             }
         }
         Answers { keys, discovery }
+    }
+}
+
+fn spawn(asked: &mut JoinSet<(String, Arc<Answer>)>, dns: &Dns, names: Vec<String>) {
+    for name in names {
+        let dns = dns.clone();
+        asked.spawn(async move {
+            let answer = dns.query(&name, RecordType::Txt).await;
+            (name, answer)
+        });
     }
 }
 
@@ -123,7 +156,8 @@ impl Verdicts {
         answers: Answers,
         spf: Option<SpfVerdict>,
     ) -> Verdicts {
-        let dkim = verifier.finish(header, &answers.keys);
+        let dkim = verifier.dkim.finish(header, &answers.keys);
+        let arc = verifier.arc.finish(header, &answers.keys);
         let signed: Vec<(Authenticated, &DomainName)> = dkim
             .iter()
             .filter_map(|result| Some((authenticated(result.result), result.signature.domain.as_ref()?)))
@@ -141,7 +175,7 @@ impl Verdicts {
             Some((state, spf.main.domain.as_ref()?, identity))
         });
         let dmarc = answers.discovery.judge(dns, &signed, sent).await;
-        Verdicts { author: address::author_domain(header), dkim, spf, dmarc }
+        Verdicts { author: address::author_domain(header), dkim, arc, spf, dmarc }
     }
 
     /// Our Authentication-Results.
@@ -155,6 +189,7 @@ impl Verdicts {
             results.extend(spf.helo.as_ref().map(helo_result));
         }
         results.push(self.dmarc.method_result());
+        results.extend(self.arc.method_result(self.spf.as_ref().and_then(|spf| spf.envelope.client_ip)));
         AuthResults { authserv_id: authserv_id.into(), results }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Every input is judged, readable or not. Nothing here changes a message or decides what becomes of it.
 
+pub mod arc;
 pub mod dkim;
 pub mod dmarc;
 pub mod message;

@@ -54,7 +54,8 @@ impl Key {
         }
     }
 
-    fn sign(&self, octets: &[u8], sha1: bool) -> Vec<u8> {
+    /// Signs octets that are canonical already.
+    pub fn sign(&self, octets: &[u8], sha1: bool) -> Vec<u8> {
         match self {
             Key::Ed25519(pair) => pair.sign(digest(&SHA256, octets).as_ref()).as_ref().to_vec(),
             Key::Rsa(key) => {
@@ -86,6 +87,7 @@ pub fn giant(bits: usize) -> String {
 /// A DKIM-Signature to be made.
 #[derive(Clone)]
 pub struct Signer<'a> {
+    name: &'static str,
     key: &'a Key,
     tags: Vec<(String, Vec<u8>)>,
     suffix: Vec<u8>,
@@ -109,7 +111,13 @@ impl<'a> Signer<'a> {
             ("b", ""),
         ];
         let tags = tags.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-        Signer { key, tags: tags.into(), suffix: Vec::new() }
+        Signer { name: "DKIM-Signature", key, tags: tags.into(), suffix: Vec::new() }
+    }
+
+    /// For another field than DKIM-Signature.
+    pub fn named(mut self, name: &'static str) -> Signer<'a> {
+        self.name = name;
+        self
     }
 
     /// With this value of a tag; where there is none yet, it comes before bh=. `bh` and `b` are then not computed.
@@ -167,13 +175,16 @@ impl<'a> Signer<'a> {
     }
 
     fn canonicalization(&self) -> (bool, bool) {
-        let text = String::from_utf8_lossy(self.get("c")).into_owned();
+        let text = match self.get("c") {
+            b"" if self.name != "DKIM-Signature" => "relaxed/relaxed".into(),
+            text => String::from_utf8_lossy(text).into_owned(),
+        };
         let (header, body) = text.split_once('/').unwrap_or((&text, "simple"));
         (header == "relaxed", body == "relaxed")
     }
 
     fn text(&self, hash: &str, signature: &str) -> Vec<u8> {
-        let mut field = b"DKIM-Signature:".to_vec();
+        let mut field = format!("{}:", self.name).into_bytes();
         for (at, (name, value)) in self.tags.iter().enumerate() {
             field.extend(if at == 0 { &b" "[..] } else { b"; " });
             field.extend(name.as_bytes());
@@ -190,7 +201,7 @@ impl<'a> Signer<'a> {
 }
 
 /// The fields of a header, top first, and the body.
-fn split(mail: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
+pub(super) fn split(mail: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
     let mut fields: Vec<Vec<u8>> = Vec::new();
     let mut rest = mail;
     while !rest.is_empty() {
@@ -206,7 +217,7 @@ fn split(mail: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
     (fields, b"")
 }
 
-fn name_of(field: &[u8]) -> String {
+pub(super) fn name_of(field: &[u8]) -> String {
     let end = field.iter().position(|&byte| byte == b':').unwrap_or(field.len());
     String::from_utf8_lossy(&field[..end]).trim().to_ascii_lowercase()
 }
@@ -224,7 +235,7 @@ fn selected<'h>(header: &'h [Vec<u8>], names: &[u8]) -> Vec<&'h [u8]> {
 }
 
 /// One field, without its line end.
-fn header_form(relaxed: bool, field: &[u8]) -> Vec<u8> {
+pub(super) fn header_form(relaxed: bool, field: &[u8]) -> Vec<u8> {
     let field = field.strip_suffix(b"\r\n").unwrap_or(field);
     if !relaxed {
         return field.to_vec();

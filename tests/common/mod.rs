@@ -13,6 +13,7 @@ pub mod mail;
 pub mod opendkim;
 pub mod postfix;
 pub mod process;
+pub mod seal;
 pub mod sink;
 pub mod smtp;
 pub mod source;

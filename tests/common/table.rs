@@ -10,10 +10,7 @@ use waxseal::{
     address, authres,
     dns::{Dns, Pending, RecordType, Source, zone},
     message::Message,
-    verify::{
-        dkim::Verifier,
-        message::{Envelope, Questions, Verdicts, ask_spf},
-    },
+    verify::message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
 };
 
 /// When the rows are judged: 2026-11-23T04:00:00Z.

@@ -15,9 +15,8 @@ use crate::{
     name::DomainName,
     verify::{
         Word,
-        dkim::Verifier,
         dmarc::{self, Alignment, Authenticated, DmarcResult, SpfIdentity},
-        message::{Questions, Verdicts, ask_spf},
+        message::{Questions, Verdicts, Verifier, ask_spf},
         spf::SpfResult,
     },
 };

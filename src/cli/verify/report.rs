@@ -3,6 +3,7 @@
 use super::judge::{Aligned, Judged};
 use crate::verify::{
     Word,
+    arc::ArcResult,
     dkim::{DkimResult, KeyState, State, Warning},
     dmarc, spf,
 };
@@ -18,7 +19,7 @@ struct Report<'a> {
     dkim: Vec<Dkim<'a>>,
     spf: Spf<'a>,
     dmarc: Dmarc<'a>,
-    arc: Arc,
+    arc: Arc<'a>,
     /// The causes of what failed. Nothing diagnoses yet.
     findings: [(); 0],
     notes: Vec<String>,
@@ -72,9 +73,24 @@ struct Dmarc<'a> {
 }
 
 #[derive(Serialize)]
-struct Arc {
-    result: &'static str,
+struct Arc<'a> {
+    result: Word,
     instances: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Of a chain that passed: the oldest set whose message signature still verifies; 0 if all do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_pass: Option<usize>,
+    /// Who sealed, the first set first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sealers: Vec<Sealer<'a>>,
+}
+
+#[derive(Serialize)]
+struct Sealer<'a> {
+    instance: usize,
+    domain: Option<&'a str>,
+    selector: Option<&'a str>,
 }
 
 /// The object of one message, without a line end behind it.
@@ -89,7 +105,7 @@ pub fn json(judged: &Judged) -> String {
         dkim: verdicts.dkim.iter().zip(&judged.aligned).map(|(result, &aligned)| dkim(result, aligned)).collect(),
         spf: spf(judged),
         dmarc: dmarc(&verdicts.dmarc),
-        arc: Arc { result: "none", instances: 0 },
+        arc: arc(&verdicts.arc),
         findings: [],
         notes: judged.notes.iter().map(ToString::to_string).collect(),
         authentication_results: &judged.authentication_results,
@@ -177,6 +193,21 @@ fn identity(outcome: &spf::Outcome) -> Spf<'_> {
         reason: outcome.reason.to_string(),
         explanation: outcome.explanation.as_deref(),
         helo: None,
+    }
+}
+
+fn arc(result: &ArcResult) -> Arc<'_> {
+    let sealers = result.sealers.iter().map(|sealer| Sealer {
+        instance: sealer.instance,
+        domain: sealer.domain.as_ref().map(|domain| domain.as_str()),
+        selector: sealer.selector.as_ref().map(|selector| selector.as_str()),
+    });
+    Arc {
+        result: result.result,
+        instances: result.instances,
+        reason: result.reason.as_ref().map(ToString::to_string),
+        oldest_pass: result.oldest_pass,
+        sealers: sealers.collect(),
     }
 }
 

@@ -10,6 +10,8 @@ use super::{
 use crate::{
     cli::{Exit, input, paint::Paint},
     verify::{
+        Word,
+        arc::ArcResult,
         dkim::{DkimResult, KeyState, State},
         spf,
     },
@@ -50,6 +52,9 @@ pub fn text(judged: &Judged, paint: Paint) -> String {
                 screen.spf(helo);
             }
         }
+    }
+    if verdicts.arc.result != Word::None {
+        screen.chain(&verdicts.arc);
     }
     for note in &judged.notes {
         screen.line("note", &"", &note.to_string());
@@ -103,6 +108,16 @@ impl Screen {
         for &warning in &result.warnings {
             self.more(report::warning(warning));
         }
+    }
+
+    fn chain(&mut self, chain: &ArcResult) {
+        let sealer = chain.sealers.last().and_then(|sealer| sealer.domain.as_ref());
+        let why = match (&chain.reason, sealer) {
+            (Some(reason), _) => reason.to_string(),
+            (None, Some(sealer)) => format!("{} sealed, the last of {}", sealer, chain.instances),
+            (None, None) => String::new(),
+        };
+        self.result("arc", chain.result.as_str(), &why);
     }
 
     fn spf(&mut self, outcome: &spf::Outcome) {

@@ -5,11 +5,11 @@ use crate::dkim::{
     record::Key,
     signature::Algorithm,
 };
-use aws_lc_rs::signature::{
-    ED25519, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RsaPublicKeyComponents, UnparsedPublicKey,
+use aws_lc_rs::{
+    digest::{Digest, SHA256},
+    signature::{ED25519, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RsaPublicKeyComponents, UnparsedPublicKey},
 };
 use rsa::BigUint;
-use sha2::{Digest, Sha256};
 
 /// What a key says about a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,30 +27,32 @@ pub(super) enum Proof {
 /// Exponents beyond this make one recovery as dear as thousands of verifications, and no signer uses them.
 const MAX_EXPONENT_OCTETS: usize = 5;
 
-/// Tries one key; `signed` is the canonical header with the signature's own field at its end.
-pub(super) fn prove(key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> Proof {
+/// Tries one key; `digest` is the SHA-256 of the canonical header with the signature's own field at its end.
+pub(super) fn prove(key: &Key, algorithm: Algorithm, digest: &[u8; 32], signature: &[u8]) -> Proof {
     match (key, algorithm) {
         (Key::Ed25519(key), Algorithm::Ed25519Sha256) => {
-            let digest = Sha256::digest(signed);
-            match UnparsedPublicKey::new(&ED25519, key).verify(&digest, signature) {
+            match UnparsedPublicKey::new(&ED25519, key).verify(digest, signature) {
                 Ok(()) => Proof::Verified,
                 Err(_) => Proof::Failed,
             }
         }
         (Key::Rsa { der, .. }, Algorithm::RsaSha256) => match der::public_key(der) {
-            Ok(PublicKey::Spki(numbers) | PublicKey::Pkcs1(numbers)) => prove_rsa(numbers, signed, signature),
+            Ok(PublicKey::Spki(numbers) | PublicKey::Pkcs1(numbers)) => prove_rsa(numbers, digest, signature),
             _ => Proof::Failed,
         },
         _ => Proof::Failed,
     }
 }
 
-fn prove_rsa(numbers: RsaNumbers<'_>, signed: &[u8], signature: &[u8]) -> Proof {
+fn prove_rsa(numbers: RsaNumbers<'_>, digest: &[u8; 32], signature: &[u8]) -> Proof {
     if signature.len() != numbers.modulus.len() {
         return Proof::OtherKey;
     }
     let key = RsaPublicKeyComponents { n: numbers.modulus, e: numbers.exponent };
-    if key.verify(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, signed, signature).is_ok() {
+    if let Ok(key) = key.to_parsed_public_key(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)
+        && let Ok(digest) = Digest::import_less_safe(digest, &SHA256)
+        && key.verify_digest_sig(&digest, signature).is_ok()
+    {
         return Proof::Verified;
     }
     recover(numbers, signature)

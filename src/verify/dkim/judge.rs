@@ -12,11 +12,11 @@ use crate::{
         digest::BodyHash,
         record::{Key, KeyFault, KeyRecord},
         signature::{Algorithm, Problem, Signature},
-        write::FIELD_NAME,
     },
     dns::{Answer, Fault, Outcome},
-    message::Header,
+    message::{Field, Header},
 };
+use sha2::{Digest, Sha256};
 use std::{fmt, sync::Arc};
 
 /// Complete keys at one selector that are tried; more is a mistake that no trial mends.
@@ -90,6 +90,8 @@ pub(super) struct Case<'a> {
     pub(super) number: usize,
     pub(super) body: Option<&'a BodyHash>,
     pub(super) answer: Option<&'a Arc<Answer>>,
+    /// The SHA-256 of what was signed, where it is not for h= to say (ARC-Seal).
+    pub(super) digest: Option<[u8; 32]>,
     pub(super) now: u64,
 }
 
@@ -198,7 +200,8 @@ impl Case<'_> {
     /// Both halves against the keys, and the reason if one does not fit.
     fn digests(&self, keys: &Keys, header: &Header, index: &mut FieldIndex, result: &mut DkimResult) -> Option<Reason> {
         let signature = &self.candidate.signature;
-        let signed = self.signed_octets(header, index);
+        let signed =
+            self.digest.or_else(|| self.signed_octets(header, index).map(|octets| Sha256::digest(octets).into()));
         let mut proof = Proof::Failed;
         for (record, key) in &keys.usable {
             let this = match (&signed, &signature.signature, signature.algorithm) {
@@ -238,15 +241,19 @@ impl Case<'_> {
         for at in index.select(&signature.fields, self.candidate.field) {
             canon::header_field(canonicalization, fields[at], &mut octets);
         }
-        let own = fields[self.candidate.field].raw();
-        let value = own.len() - fields[self.candidate.field].value().len();
-        let range = signature.signature_range.clone()?;
-        let mut emptied = own.get(..value + range.start)?.to_vec();
-        emptied.extend_from_slice(own.get(value + range.end..)?);
-        debug_assert!(emptied[..FIELD_NAME.len()].eq_ignore_ascii_case(FIELD_NAME.as_bytes()));
-        canon::header_field_open(canonicalization, &emptied, &mut octets);
+        canon::header_field_open(canonicalization, &emptied(fields[self.candidate.field], signature)?, &mut octets);
         Some(octets)
     }
+}
+
+/// The field of a signature with an empty b=, in which it signed itself (§3.7).
+pub(in crate::verify) fn emptied(field: Field<'_>, signature: &Signature) -> Option<Vec<u8>> {
+    let own = field.raw();
+    let value = own.len() - field.value().len();
+    let range = signature.signature_range.clone()?;
+    let mut emptied = own.get(..value + range.start)?.to_vec();
+    emptied.extend_from_slice(own.get(value + range.end..)?);
+    Some(emptied)
 }
 
 /// The keys at a selector that can be used for this signature, or why there are none.

@@ -8,6 +8,7 @@ mod crypto;
 mod judge;
 
 pub use judge::Reason;
+pub(super) use judge::emptied;
 
 use super::Word;
 use crate::{
@@ -132,6 +133,16 @@ impl Verifier {
             .map(|(at, field)| Candidate { signature: Signature::read(field.value()), field: at, judged: false })
             .collect();
         choose(&mut signatures, preferred);
+        Verifier::of(signatures, now)
+    }
+
+    /// Takes signatures that were read already, each with the number of its field; all of them are judged.
+    pub(super) fn of_read(signatures: Vec<(Signature, usize)>, now: u64) -> Verifier {
+        let candidate = |(signature, field)| Candidate { signature, field, judged: true };
+        Verifier::of(signatures.into_iter().map(candidate).collect(), now)
+    }
+
+    fn of(signatures: Vec<Candidate>, now: u64) -> Verifier {
         let mut hashers: Vec<(Needed, BodyHasher)> = Vec::new();
         for candidate in signatures.iter().filter(|candidate| candidate.judged) {
             if let Some(needed) = Needed::by(&candidate.signature)
@@ -182,10 +193,23 @@ impl Verifier {
                     .and_then(|needed| bodies.iter().find(|(other, _)| *other == needed))
                     .map(|(_, hash)| hash);
                 let answer = candidate.signature.key_name().and_then(|name| answers.get(&name));
-                judge::Case { candidate, number, body, answer, now: self.now }.judge(header, &mut index)
+                judge::Case { candidate, number, body, answer, digest: None, now: self.now }.judge(header, &mut index)
             })
             .collect()
     }
+}
+
+/// Judges a signature over header fields that the caller hashed; the body has no part in it.
+pub(super) fn judge_digest(
+    signature: Signature,
+    digest: [u8; 32],
+    answer: Option<&Arc<Answer>>,
+    now: u64,
+) -> DkimResult {
+    let candidate = Candidate { signature, field: 0, judged: true };
+    let case = judge::Case { candidate, number: 1, body: None, answer, digest: Some(digest), now };
+    let nothing = Header::new();
+    case.judge(&nothing, &mut FieldIndex::new(&nothing))
 }
 
 /// Marks the signatures to be judged: those of preferred domains first, then from the top. What cannot be read has its
