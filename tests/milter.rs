@@ -297,3 +297,11 @@ async fn a_unix_socket_has_its_mode_and_replaces_only_a_dead_one() {
     assert!(third.to_string().contains("no socket is in the way"), "{third}");
     assert_eq!(fs::read(&path).expect("the file"), b"no socket", "it was not touched");
 }
+
+#[tokio::test]
+async fn a_connection_that_stays_silent_is_closed() {
+    let site = Site::start("[limits]\nidle = \"1s\"\n");
+    let mut silent = TcpStream::connect(site.address()).await.expect("a connection");
+    // Nothing is said; the end comes from the other side.
+    assert_eq!(silent.read(&mut [0; 16]).await.expect("an orderly end"), 0);
+}

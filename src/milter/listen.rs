@@ -11,7 +11,7 @@ use std::{
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -154,7 +154,7 @@ fn from_systemd(name: &str) -> Result<Bound, String> {
             "systemd passed no socket of this name (it passed {names:?}); set FileDescriptorName={name} in the socket unit"
         ));
     };
-    let mut passed = listenfd::ListenFd::from_env();
+    let mut passed = passed().lock().unwrap_or_else(PoisonError::into_inner);
     if let Ok(Some(listener)) = passed.take_tcp_listener(index) {
         return tcp(listener).map_err(|error| error.to_string());
     }
@@ -166,6 +166,12 @@ fn from_systemd(name: &str) -> Result<Bound, String> {
         }
         _ => Err("what systemd passed is no stream socket".into()),
     }
+}
+
+/// What systemd passed to this process: it can be read from the environment only once.
+fn passed() -> &'static Mutex<listenfd::ListenFd> {
+    static PASSED: OnceLock<Mutex<listenfd::ListenFd>> = OnceLock::new();
+    PASSED.get_or_init(|| Mutex::new(listenfd::ListenFd::from_env()))
 }
 
 /// Removes our socket when we stop, unless another one stands there by then.
