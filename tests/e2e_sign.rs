@@ -4,7 +4,7 @@ mod common;
 
 use common::{
     delivery::{self, Known},
-    mail,
+    eventually, mail,
     postfix::{Options, Postfix},
     sink::Sink,
     verifiers::{Judge, Verifier},
@@ -54,8 +54,11 @@ fn signs_everything(canonicalization: &str, algorithms: &[KeyType], known: &[Kno
 
     // The log has one event for each message that Postfix queued, bounced ones and their bounces included.
     let bounces = messages.iter().filter(|mail| mail.kind == "bounce").count();
-    let events = waxseal.events();
-    assert_eq!(events.len(), messages.len() + bounces);
+    let wanted = messages.len() + bounces;
+    let events = eventually("an event for each message", Duration::from_secs(30), || {
+        Some(waxseal.events()).filter(|events| events.len() >= wanted)
+    });
+    assert_eq!(events.len(), wanted);
     for event in &events {
         assert_eq!((event["action"].as_str(), event["result"].as_str()), (Some("sign"), Some("pass")), "{event}");
         let queue_id = event["queue_id"].as_str().expect("a queue id");
