@@ -146,16 +146,22 @@ fn a_mistake_in_the_settings_has_the_status_that_prevents_a_restart() {
 }
 
 #[tokio::test]
-async fn the_socket_unit_hands_its_socket_over() {
+async fn the_socket_unit_hands_its_sockets_over() {
     let name = value("waxseal.socket", "FileDescriptorName");
     let home = home(&format!("systemd:{name}"));
-    let listener = Settings::load(&home.path().join("waxseal.toml")).expect("settings").listeners.remove(0);
+    let file = home.path().join("waxseal.toml");
+    let second =
+        format!("\n[[listener]]\nsocket = \"systemd:second\"\n{}", fs::read_to_string(&file).expect("settings"));
+    fs::write(&file, second).expect("written");
+    let listener = Settings::load(&home.path().join("waxseal.toml")).expect("settings").listeners.remove(1);
     assert_eq!(listener.socket, Socket::Systemd(name.clone()));
     let socket = home.path().join("milter.sock");
+    let other = home.path().join("second.sock");
     let mut command = Command::new(program("/usr/bin/systemd-socket-activate"));
-    command.arg("-l").arg(&socket).arg(format!("--fdname={name}")).arg(WAXSEAL);
+    command.arg("-l").arg(&socket).arg("-l").arg(&other).arg(format!("--fdname={name}:second")).arg(WAXSEAL);
     let process = start(&mut command, home.path());
-    eventually("the socket is there", LIMIT, || socket.exists().then_some(()));
+    // A socket is there a moment before it listens: the row in /proc/net/unix says when it does.
+    eventually("both sockets listen", LIMIT, || (listens(&socket) && listens(&other)).then_some(()));
     // The program starts with this connection, and must answer on it.
     let mut connection = TestConnection::configure().open_unix(&socket).await.expect("negotiated");
     let stranger = SocketInfo::Inet("192.0.2.1:40000".parse().expect("an address"));
@@ -165,7 +171,15 @@ async fn the_socket_unit_hands_its_socket_over() {
     connection.header("From", " <a@example.net>").await.expect("a field");
     assert_eq!(connection.eoh().await.expect("end of header"), Status::Accept);
     connection.close().await.expect("closed");
+    TestConnection::configure().open_unix(&other).await.expect("negotiated").close().await.expect("closed");
     process.signal("TERM");
+}
+
+/// Does a unix socket at this path listen? The kernel marks it with the flag 00010000 (__SO_ACCEPTCON).
+fn listens(path: &Path) -> bool {
+    let rows = fs::read_to_string("/proc/net/unix").expect("the sockets of this machine");
+    let path = path.to_str().expect("a path in UTF-8");
+    rows.lines().any(|row| row.ends_with(path) && row.split_whitespace().nth(3) == Some("00010000"))
 }
 
 /// The socket has to be where a Postfix in its chroot can see it, and main.cf names it from there.
