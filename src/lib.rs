@@ -15,7 +15,7 @@
 //! 4  cli  milter
 //! 3  event
 //! 2  sign  verify  authres
-//! 1  config  key  dns  provider
+//! 1  config  key  dns  provider  clock
 //! 0  message  address  name  received  dkim  spf
 //! ```
 //!
@@ -34,6 +34,7 @@
 pub mod address;
 pub mod authres;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod dkim;
 pub mod dns;

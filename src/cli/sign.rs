@@ -5,13 +5,13 @@
 
 use super::{Exit, Mistake, input};
 use crate::{
-    address,
+    address, clock,
     config::{DEFAULT_FILE, Settings},
     dkim::write::FIELD_NAME,
     message::Message,
     sign::{Plan, keys::Keys},
 };
-use std::{io::Write, path::PathBuf, time::SystemTime};
+use std::{io::Write, path::PathBuf};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -50,8 +50,9 @@ fn sign(settings: &Settings, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let plan = Plan::new(&settings.signing, domain);
     let mut hasher = plan.body_hasher();
     hasher.write(message.body);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let signatures = plan.sign(&message.header, &hasher.finish(), &keys, now).map_err(|refusal| refusal.to_string())?;
+    let signatures = plan
+        .sign(&message.header, &hasher.finish(), &keys, clock::unix_seconds())
+        .map_err(|refusal| refusal.to_string())?;
     let mut out = Vec::with_capacity(bytes.len() + 1024 * signatures.len());
     for signature in signatures {
         out.extend_from_slice(format!("{FIELD_NAME}:{}\r\n", signature.value).as_bytes());

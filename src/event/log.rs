@@ -3,7 +3,7 @@
 //! Lines go through a bounded queue to a thread of their own. When its reader stalls or is gone, lines are dropped
 //! and mail goes on.
 
-use crate::config::Log;
+use crate::{clock, config::Log};
 use std::{fmt, io};
 use tracing::{Event, Level, Subscriber, field::Field};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -63,7 +63,7 @@ impl Lines {
     fn text_line(&self, level: Level, fields: Fields) -> String {
         let mut line = String::with_capacity(256);
         if self.time {
-            line.push_str(&now());
+            line.push_str(&clock::timestamp());
             line.push(' ');
         }
         if level != Level::INFO {
@@ -86,7 +86,7 @@ fn json_line(level: Level, fields: Fields) -> String {
         None => {
             let mut object = serde_json::Map::new();
             object.insert("level".into(), level.into());
-            object.insert("time".into(), now().into());
+            object.insert("time".into(), clock::timestamp().into());
             object.insert("message".into(), fields.message.into());
             for (name, value) in fields.others {
                 object.insert(name.into(), value.into());
@@ -94,10 +94,6 @@ fn json_line(level: Level, fields: Fields) -> String {
             serde_json::Value::Object(object).to_string()
         }
     }
-}
-
-fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 #[derive(Default)]

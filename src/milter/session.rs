@@ -10,6 +10,7 @@ use super::{
     verifying::{self, Verifying},
 };
 use crate::{
+    clock,
     config::{Action, Domain, Listener, Mode},
     dkim::{digest::BodyHasher, write},
     event::{self, Direction, Event, MAX_RECIPIENTS, SignatureEvent},
@@ -23,11 +24,7 @@ use crate::{
     },
 };
 use arc_swap::ArcSwap;
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 /// One connection of the MTA.
 pub struct Session {
@@ -140,7 +137,7 @@ impl Session {
         if route::will_verify(&message.facts(self.client)) {
             // Behind a relay of ours the header must say first who handed over to it.
             let envelope = (!message.is_relay(self.client)).then(|| self.envelope(mail_from));
-            message.work = Work::Verify(Verifying::begin(&message.active, envelope, unix_time()));
+            message.work = Work::Verify(Verifying::begin(&message.active, envelope, clock::unix_seconds()));
         }
         self.message = Some(message);
     }
@@ -234,7 +231,7 @@ impl Session {
     fn sign(&mut self, queue_id: &str, work: Signing) -> (Vec<Edit>, Verdict) {
         let Some(message) = &self.message else { return (Vec::new(), Verdict::Accept) };
         let domain = work.plan.domain().name.to_string();
-        match work.plan.sign(&message.header, &work.hasher.finish(), &work.keys, unix_time()) {
+        match work.plan.sign(&message.header, &work.hasher.finish(), &work.keys, clock::unix_seconds()) {
             Ok(signatures) => {
                 let edits = message.signing_edits(&signatures);
                 self.signed(queue_id, &signatures);
@@ -305,7 +302,7 @@ impl Session {
         let message = self.message.as_ref()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
         Some(Event {
-            time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            time: clock::timestamp(),
             host: self.shared.host.clone(),
             queue_id: queue_id.into(),
             action,
@@ -358,7 +355,7 @@ impl Transaction {
     }
 
     fn go_on_verifying(&mut self, client: Option<IpAddr>) {
-        let now = unix_time();
+        let now = clock::unix_seconds();
         let handover = if self.is_relay(client) { self.handover() } else { None };
         if let Work::Verify(verifying) = &mut self.work {
             if let Some(envelope) = handover {
@@ -389,7 +386,7 @@ impl Transaction {
     /// What must not leave with mail of ours: results that a user wrote in our name, and the secret mark. The mark stays
     /// on mail that passes on its way to the filter, which it must survive.
     fn cleaning_edits(&self, behind_filter: bool) -> Vec<Edit> {
-        let mut edits = if self.has_forged_results() { self.without_results_in_our_name() } else { Vec::new() };
+        let mut edits = self.without_results_of_a_user();
         if let Some((name, value)) = self.active.settings.signing.outbound_mark.as_ref().filter(|_| behind_filter) {
             let marked = self
                 .header
@@ -405,14 +402,15 @@ impl Transaction {
         edits
     }
 
-    /// Does a user's message bear results in our name, and are we the one who judges here?
+    /// Results that a user wrote in our name, where we are the one who judges.
     ///
     /// At a listener that only signs somebody else judges, perhaps under the same name. What a filter of ours hands back
     /// bears our own results, which stay.
-    fn has_forged_results(&self) -> bool {
-        self.listener.mode != Mode::Sign
-            && self.auth_user.is_some()
-            && !verifying::forged(&self.header, &self.active.authserv_id).is_empty()
+    fn without_results_of_a_user(&self) -> Vec<Edit> {
+        match self.listener.mode != Mode::Sign && self.auth_user.is_some() {
+            true => self.without_results_in_our_name(),
+            false => Vec::new(),
+        }
     }
 
     fn without_results_in_our_name(&self) -> Vec<Edit> {
@@ -436,13 +434,8 @@ impl Transaction {
 /// Off the mail path: another implementation must accept what a newly read key signs.
 fn self_check(plan: Plan, keys: Vec<Arc<PrivateKey>>) {
     tokio::spawn(async move {
-        for sentence in selfcheck::disagreements(&plan, &keys, unix_time()).await {
+        for sentence in selfcheck::disagreements(&plan, &keys, clock::unix_seconds()).await {
             tracing::error!("self-check: an independent verifier does not accept our signature: {sentence}");
         }
     });
-}
-
-/// Seconds since 1970; zero on a clock before that.
-fn unix_time() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }

@@ -11,13 +11,13 @@ mod screen;
 mod source;
 
 use super::{Exit, Mistake, input, paint::Paint};
+use crate::clock;
 use judge::{Judge, Judged};
 use std::{
     collections::VecDeque,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     sync::Arc,
-    time::SystemTime,
 };
 
 /// The arguments.
@@ -106,7 +106,7 @@ async fn verify(options: Options) -> Result<Exit, Mistake> {
 /// Seconds since 1970 at which the messages are judged.
 fn at(given: Option<jiff::Timestamp>) -> Result<u64, Mistake> {
     match given {
-        None => Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())),
+        None => Ok(clock::unix_seconds()),
         Some(time) => u64::try_from(time.as_second())
             .map_err(|_| Mistake::new(format!("--at {time}: there was no mail authentication before 1970"))),
     }
