@@ -355,8 +355,9 @@ struct Nsd {
 impl Drop for Nsd {
     fn drop(&mut self) {
         // NSD ends its children on SIGTERM; SIGKILL would leave them.
-        let id = self.process.id().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().ok();
+        // Not by kill(1): a small Debian has none, and the wait would never end.
+        let id = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).ok();
         self.process.wait().ok();
     }
 }

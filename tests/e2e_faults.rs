@@ -13,7 +13,7 @@ use common::{
 };
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -246,6 +246,38 @@ fn told_to_end_it_finishes_the_message_under_way() {
     let delivered = sink.wait_for(1, LIMIT);
     assert!(signed(&delivered[0].bytes) && names(&delivered[0].bytes, &format!("s={};", key.selector)));
     assert!(waxseal.stop().success());
+}
+
+#[test]
+fn restarts_on_a_socket_of_systemd_refuse_nothing() {
+    let home = Home::new();
+    let key = home.key(KeyType::Rsa, "first");
+    home.settings(&settings_for(&key).replace("unix:socket\"\nsocket_mode = \"0666\"", "systemd:milter\""));
+    let path = home.path("socket");
+    let socket = UnixListener::bind(&path).expect("a new socket");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("our own socket");
+    let mut waxseal = Waxseal::start_on(home, socket);
+    let sink = Sink::start();
+    let postfix = Postfix::start(&Options::new(sink.address(), format!("unix:{}", path.display())));
+    let messages = ordinary(200);
+    let done = AtomicBool::new(false);
+    let (refused, restarts) = thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let _done = Done(&done);
+            deliver_stubbornly(&postfix, &messages)
+        });
+        let mut restarts = 0;
+        while !done.load(Ordering::SeqCst) {
+            assert!(waxseal.stop().success());
+            waxseal.restart();
+            restarts += 1;
+        }
+        (sender.join().expect("everything is sent"), restarts)
+    });
+    let delivered = delivery::collect(&sink, &messages, LIMIT);
+    delivery::all_verify(&messages, &delivered, "example.com", &[key], &[]);
+    assert!(restarts > 5, "{restarts} restarts: too few to say anything");
+    assert_eq!(refused, 0, "answers of 4xx in {restarts} restarts");
 }
 
 #[test]

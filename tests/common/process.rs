@@ -18,12 +18,17 @@ pub struct Process {
 
 impl Process {
     /// Starts a program; standard output and error go to the file `said`.
-    pub fn start(mut command: Command, said: PathBuf) -> Process {
+    pub fn start(command: Command, said: PathBuf) -> Process {
+        Process::start_with(command, Stdio::null(), said)
+    }
+
+    /// As [`Process::start`], with a standard input.
+    pub fn start_with(mut command: Command, input: Stdio, said: PathBuf) -> Process {
         let name = command.get_program().to_string_lossy().into_owned();
         let file = File::options().create(true).append(true).open(&said).expect("the log can be written");
         let twin = file.try_clone().expect("a second handle");
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(file)
             .stderr(twin)
             .process_group(0)

@@ -4,8 +4,9 @@ use super::{eventually, open_folder, process::Process};
 use serde_json::Value;
 use std::{
     fs,
+    os::{fd::OwnedFd, unix::net::UnixListener},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 use waxseal::{dkim::KeyType, key::generate};
@@ -30,6 +31,8 @@ pub struct Key {
 pub struct Waxseal {
     process: Option<Process>,
     home: Home,
+    /// A socket that outlives it, as one of systemd does.
+    passed: Option<UnixListener>,
 }
 
 /// The folder with settings, keys, socket and log.
@@ -77,7 +80,15 @@ impl Waxseal {
     /// Starts the milter in a home that has settings, and waits until it serves.
     #[track_caller]
     pub fn start(home: Home) -> Waxseal {
-        let mut waxseal = Waxseal { process: None, home };
+        let mut waxseal = Waxseal { process: None, home, passed: None };
+        waxseal.restart();
+        waxseal
+    }
+
+    /// As [`Waxseal::start`], with a socket that it is handed under the name `milter`, at every start the same.
+    #[track_caller]
+    pub fn start_on(home: Home, socket: UnixListener) -> Waxseal {
+        let mut waxseal = Waxseal { process: None, home, passed: Some(socket) };
         waxseal.restart();
         waxseal
     }
@@ -86,9 +97,20 @@ impl Waxseal {
     #[track_caller]
     pub fn restart(&mut self) {
         let before = self.count("ready: ");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_waxseal"));
+        let program = env!("CARGO_BIN_EXE_waxseal");
+        let (mut command, input) = match &self.passed {
+            None => (Command::new(program), Stdio::null()),
+            Some(socket) => {
+                // What systemd does (sd_listen_fds(3)): the socket is descriptor 3, and the process knows that it is meant.
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ exec \"$@\"", "sh", program]);
+                command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "milter");
+                let socket: OwnedFd = socket.try_clone().expect("a second handle").into();
+                (command, Stdio::from(socket))
+            }
+        };
         command.arg("run").arg("--config").arg(self.home.path("waxseal.toml"));
-        let mut process = Process::start(command, self.home.path("log"));
+        let mut process = Process::start_with(command, input, self.home.path("log"));
         let ready = eventually("waxseal serves or ends", START, || match process.ended() {
             Some(_) => Some(false),
             None => (self.count("ready: ") > before).then_some(true),
