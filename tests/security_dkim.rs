@@ -180,7 +180,7 @@ fn our_policy_refuses_what_the_rfcs_allow_or_forbid() {
     let good = zone(&RSA_2048.record());
     run(vec![
         row("L-APPEND", appended(signer().set("l", "11")), &good, "policy")
-            .want("/dkim/0/reason", "~11 of 30|~36 %|~36%"),
+            .want("/dkim/0/reason", "~11 of 30 octets of the body (36 %)"),
         row("L-ZERO", signer().set("l", "0").sign(MAIL.as_bytes()), &good, "policy"),
         row("L-OVER", signer().set("l", "100000000000000000000000000").sign(MAIL.as_bytes()), &good, "permerror"),
         row("L-OVER by one", signer().set("l", "12").sign(MAIL.as_bytes()), &good, "permerror"),
@@ -188,8 +188,13 @@ fn our_policy_refuses_what_the_rfcs_allow_or_forbid() {
         refused("T-EXP by a second", signer().set("x", format!("{}", NOW - 1))),
         refused("T-FUT", signer().set("t", "99999999999")),
         refused("T-FUT just beyond the skew", signer().set("t", format!("{}", NOW + 301))),
-        signed("G-SHA1", signer().set("a", "rsa-sha1"), "policy|permerror"),
-        signed("G-SHA1 with an old hash allowed", signer().set("a", "rsa-sha1"), "policy|permerror"),
+        signed("G-SHA1", signer().set("a", "rsa-sha1"), "policy"),
+        row(
+            "G-SHA1 that the key allows",
+            signer().set("a", "rsa-sha1").sign(MAIL.as_bytes()),
+            &zone(&format!("v=DKIM1; h=sha1; p={}", RSA_2048.public())),
+            "policy",
+        ),
         row("H-10K", endless_h(format!("from{}", ":x".repeat(10_000))), &good, "policy|permerror"),
     ]);
 }
@@ -200,14 +205,14 @@ fn keys_of_the_wrong_size_are_refused() {
     for bits in [768, 1016, 1023] {
         let key = Key::rsa(bits);
         let mail = Signer::new(&key, "example.com").sign(MAIL.as_bytes());
-        rows.push(row(&format!("K-{bits}"), mail, &zone(&key.record()), "policy|permerror"));
+        rows.push(row(&format!("K-{bits}"), mail, &zone(&key.record()), "policy"));
     }
     let mail = Signer::new(&RSA_512, "example.com").sign(MAIL.as_bytes());
-    rows.push(row("K-512", mail, &zone(&RSA_512.record()), "policy|permerror"));
+    rows.push(row("K-512", mail, &zone(&RSA_512.record()), "policy"));
     for bits in [4097, 8192, 16_384, 65_536] {
         // Nobody can sign with it; a verifier that would try spends its time.
         let mail = signer().set("b", "A".repeat(bits / 6 / 4 * 4)).sign(MAIL.as_bytes());
-        rows.push(row(&format!("K-{bits}"), mail, &zone(&format!("v=DKIM1; p={}", giant(bits))), "policy|permerror"));
+        rows.push(row(&format!("K-{bits}"), mail, &zone(&format!("v=DKIM1; p={}", giant(bits))), "policy"));
     }
     run(rows);
 }

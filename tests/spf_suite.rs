@@ -3,14 +3,10 @@
 //! The suite is no part of this project: it is fetched once into the build folder, from the source package of pyspf.
 //! Without `pip`, `tar` and the package registry that pip knows, this test fails and says so.
 
+mod common;
+
 use serde_yaml_ng::Value;
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use waxseal::{
     dns::{Answer, Data, Dns, Fault, Outcome, Pending, Record, RecordType, Source},
     verify::spf::{self, Limits, Query},
@@ -27,7 +23,7 @@ const TESTS: usize = 203;
 
 #[tokio::test]
 async fn every_verdict_of_the_openspf_suite_is_right() {
-    let file = suite();
+    let file = common::suite::source(PACKAGE, VERSION, SHA256).join("test/rfc7208-tests.yml");
     let text = std::fs::read_to_string(&file).expect("the suite is a readable text file");
     let (mut run, mut wrong) = (0, Vec::new());
     for document in serde_yaml_ng::Deserializer::from_str(&text) {
@@ -199,41 +195,4 @@ impl Source for Zone {
         };
         Box::pin(std::future::ready(Arc::new(answer)))
     }
-}
-
-/// The file of the suite, fetched if it is not there yet.
-fn suite() -> PathBuf {
-    let own = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let inside = format!("{PACKAGE}-{VERSION}/test/rfc7208-tests.yml");
-    // tests/run puts it into `parts`; whoever runs cargo alone gets it here.
-    let kept = own.join("suites");
-    let places = [own.join("../parts").join(&inside), kept.join(&inside)];
-    if let Some(file) = places.iter().find(|file| file.exists()) {
-        return file.clone();
-    }
-    std::fs::create_dir_all(&kept).expect("the build folder can be written");
-    // Unpacked elsewhere and then moved, so that a fetch that was cut short leaves nothing that looks complete.
-    let fresh = tempfile::tempdir_in(&kept).expect("the build folder can be written");
-    let wanted = fresh.path().join("wanted.txt");
-    std::fs::write(&wanted, format!("{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n"))
-        .expect("the folder can be written");
-    run(Command::new("python3")
-        .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"])
-        .arg("--require-hashes")
-        .arg("--requirement")
-        .arg(&wanted)
-        .arg("--dest")
-        .arg(fresh.path()));
-    let name = format!("{PACKAGE}-{VERSION}");
-    run(Command::new("tar").arg("-xzf").arg(format!("{name}.tar.gz")).current_dir(fresh.path()));
-    let file = kept.join(inside);
-    let moved = std::fs::rename(fresh.path().join(&name), kept.join(&name));
-    assert!(moved.is_ok() || file.exists(), "the suite cannot be moved to {}: {moved:?}", kept.display());
-    file
-}
-
-fn run(command: &mut Command) {
-    let what = format!("the openspf suite cannot be had: {command:?}");
-    let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert!(output.status.success(), "{what}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
 }

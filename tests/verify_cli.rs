@@ -6,6 +6,7 @@ mod common;
 use common::{
     desk::Desk,
     forge::{Key, RSA_2048, Signer, Zone},
+    seal::Sealer,
 };
 use serde_json::{Value, json};
 use std::{
@@ -333,6 +334,7 @@ fn people_see_the_result_first_and_nothing_of_a_stranger_moves_their_cursor() {
     let desk = Desk::new(&zone());
     let mail = changed(&signed(), "Hello", "Hallo");
     desk.put("mail", &mail);
+    desk.put("sealers", Zone::default().txt("sel._domainkey.seal.example", &key().record()).text());
     let output = desk.verify(["--dns", "zone", "--client-ip", "198.51.100.7", "--mail-from", "x@example.com", "mail"]);
     let text = stdout(&output);
     let lines: Vec<&str> = text.lines().collect();
@@ -346,6 +348,11 @@ fn people_see_the_result_first_and_nothing_of_a_stranger_moves_their_cursor() {
     assert!(columns.iter().all(|&column| column == columns[0]), "{text}");
     assert!(text.contains("body hash did not verify") && text.contains("matched ~all"), "{text}");
     assert!(!text.contains('\x1b'), "no colour in a pipe: {text:?}");
+
+    let sealed = Sealer::new(key(), "seal.example", 1).seal(MAIL.as_bytes());
+    desk.put("sealed", &sealed);
+    let text = stdout(&desk.verify(["--dns", "sealers", "sealed"]));
+    assert!(text.contains("arc    pass       sealed by seal.example"), "{text}");
 
     let hostile = "From: \"\x1b[2J\u{202e}\" <\"\u{202e}gnp\x1b\"@example.com>\r\nDKIM-Signature: v=\x1b[31m; a=\u{202e}; d=\u{202e}\r\n\r\n";
     desk.put("\u{202e}evil\x1b[2J", hostile);

@@ -8,8 +8,10 @@
 pub mod canon;
 pub mod delivery;
 pub mod desk;
+pub mod differential;
 pub mod forge;
 pub mod mail;
+pub mod mutate;
 pub mod opendkim;
 pub mod postfix;
 pub mod process;
@@ -17,6 +19,7 @@ pub mod seal;
 pub mod sink;
 pub mod smtp;
 pub mod source;
+pub mod suite;
 pub mod table;
 pub mod verifiers;
 pub mod waxseal;

@@ -22,7 +22,8 @@ def tag(signature, name):
 
 def verify(message, known):
     def lookup(name, timeout=5):
-        text = known.get(name.decode("ascii").rstrip("."))
+        # Names in DNS have no case.
+        text = known.get(name.decode("ascii").rstrip(".").lower())
         return text.encode("ascii") if text is not None else None
 
     verdicts = []

@@ -368,7 +368,11 @@ impl fmt::Display for Reason {
             Sha1 => write!(f, "rsa-sha1 is no longer accepted"),
             Expired { at } => write!(f, "the signature expired at {}", time(*at)),
             FromFuture { at } => write!(f, "the signature is from the future: {}", time(*at)),
-            LengthShorterThanBody { length, body } => write!(f, "l= covers {length} of {body} octets of the body"),
+            LengthShorterThanBody { length, body } => {
+                // l= is less than the body here, so that 99 is the most.
+                let percent = u128::from(*length) * 100 / u128::from((*body).max(1));
+                write!(f, "l= covers {length} of {body} octets of the body ({percent} %)")
+            }
             BodyChanged => write!(f, "body hash did not verify"),
             HeaderChanged => write!(f, "signature did not verify: a signed header field changed"),
             OtherKey => write!(f, "signature did not verify: another key made it"),
