@@ -1,5 +1,8 @@
 //! The DNS seam against real servers on loopback: NSD for good answers, and a server of our own for every fault.
 
+mod common;
+
+use common::nsd::Nsd;
 use hickory_resolver::proto::{
     op::{Message, ResponseCode},
     rr::{
@@ -9,8 +12,6 @@ use hickory_resolver::proto::{
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -345,81 +346,6 @@ async fn what_cannot_be_asked_is_not_sent_and_what_can_is_sent_as_it_is() {
     }
 }
 
-/// NSD, started privately; ended when dropped.
-struct Nsd {
-    process: Child,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Nsd {
-    fn drop(&mut self) {
-        // NSD ends its children on SIGTERM; SIGKILL would leave them.
-        // Not by kill(1): a small Debian has none, and the wait would never end.
-        let id = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).ok();
-        self.process.wait().ok();
-    }
-}
-
-impl Nsd {
-    /// Serves these zones, by origin.
-    async fn start(zones: &[(&str, &str)]) -> Nsd {
-        let folder = tempfile::tempdir().expect("a folder");
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let address = socket.local_addr().expect("an address");
-        drop(socket);
-        let at = |file: &str| folder.path().join(file).display().to_string();
-        let mut config = format!(
-            "server:\n ip-address: 127.0.0.1@{}\n username: \"\"\n chroot: \"\"\n zonesdir: \"{}\"\n pidfile: \"{}\"\n \
-             xfrdfile: \"{}\"\n zonelistfile: \"{}\"\n logfile: \"{}\"\n server-count: 1\n minimal-responses: yes\n \
-             rrl-ratelimit: 0\nremote-control:\n control-enable: no\n",
-            address.port(),
-            folder.path().display(),
-            at("pid"),
-            at("xfrd"),
-            at("zonelist"),
-            at("log"),
-        );
-        for (origin, text) in zones {
-            std::fs::write(folder.path().join(origin), text).expect("a zone file");
-            config += &format!("zone:\n name: \"{origin}\"\n zonefile: \"{origin}\"\n");
-        }
-        let file = folder.path().join("nsd.conf");
-        std::fs::write(&file, config).expect("a configuration");
-        let process = Nsd::program()
-            .args(["-d", "-c"])
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("this test needs NSD: install the package nsd");
-        let mut nsd = Nsd { process, address, _folder: folder };
-        nsd.until_it_answers(zones[0].0).await;
-        nsd
-    }
-
-    /// Debian keeps it out of the PATH of users.
-    fn program() -> Command {
-        Command::new(if Path::new("/usr/sbin/nsd").exists() { "/usr/sbin/nsd" } else { "nsd" })
-    }
-
-    async fn until_it_answers(&mut self, origin: &str) {
-        let dns = self.dns();
-        let start = Instant::now();
-        while dns.query(origin, RecordType::Soa).await.outcome != Outcome::Records {
-            let ended = self.process.try_wait().expect("a child of ours");
-            let log = std::fs::read_to_string(self._folder.path().join("log")).unwrap_or_default();
-            assert!(ended.is_none() && start.elapsed() < Duration::from_secs(20), "NSD does not answer: {log}");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn dns(&self) -> Dns {
-        Dns::new(live::resolver(self.address))
-    }
-}
-
 const EXAMPLE: &str = r#"$ORIGIN example.com.
 $TTL 1h30m
 @       IN SOA ns hostmaster ( 2026112301 ; serial
@@ -468,8 +394,8 @@ async fn nsd_and_the_zone_source_say_the_same() {
     // 20 kB and more, as SECURITY's DNS-20K: it comes over TCP alone.
     let big = format!("big TXT {}\n", format!("\"{}\" ", "x".repeat(250)).repeat(90));
     let example = format!("{EXAMPLE}{big}");
-    let nsd = Nsd::start(&[("example.com", &example), ("other.example", OTHER)]).await;
-    let cached = Dns::new(Cache::new(nsd.dns(), Limits::default()));
+    let nsd = Nsd::start(&[("example.com", &example), ("other.example", OTHER)]);
+    let cached = Dns::new(Cache::new(Dns::new(live::resolver(nsd.address())), Limits::default()));
     let recorder = Recorder::new(cached);
     let live = Dns::new(recorder.clone());
     let zone = zone::parse(format!("{example}{OTHER}"), "zones").expect("good zones");
