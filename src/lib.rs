@@ -13,7 +13,7 @@
 //! ```text
 //! 5  main
 //! 4  cli  milter
-//! 3  event
+//! 3  event  diagnose  inquire
 //! 2  sign  verify  authres
 //! 1  config  key  dns  provider  clock
 //! 0  message  address  name  received  dkim  spf
@@ -36,9 +36,11 @@ pub mod authres;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod diagnose;
 pub mod dkim;
 pub mod dns;
 pub mod event;
+pub mod inquire;
 pub mod key;
 pub mod message;
 pub mod milter;

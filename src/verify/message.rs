@@ -79,15 +79,22 @@ pub struct Verdicts {
     pub dmarc: dmarc::Verdict,
 }
 
+impl Envelope {
+    /// What SPF is asked; `None` without a client's address.
+    pub fn query(&self, receiver: &str, now: u64) -> Option<Query> {
+        Some(Query {
+            client_ip: self.client_ip?,
+            helo: self.helo.clone(),
+            mail_from: self.mail_from.clone(),
+            receiver: receiver.into(),
+            now,
+        })
+    }
+}
+
 /// Judges SPF for MAIL FROM and HELO together; `None` without a client's address.
 pub async fn ask_spf(dns: &Dns, envelope: &Envelope, receiver: &str, now: u64) -> Option<SpfVerdict> {
-    let query = Query {
-        client_ip: envelope.client_ip?,
-        helo: envelope.helo.clone(),
-        mail_from: envelope.mail_from.clone(),
-        receiver: receiver.into(),
-        now,
-    };
+    let query = envelope.query(receiver, now)?;
     let null = matches!(address::reverse_path(&envelope.mail_from), Ok(ReversePath::Null));
     let (main, helo) = tokio::join!(spf::check(dns, &query, Limits::default()), async {
         match null {

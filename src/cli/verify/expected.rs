@@ -2,8 +2,10 @@
 
 use crate::{
     cli::Mistake,
+    diagnose,
     provider::{DEFAULT_PROVIDER, Profiles},
 };
+use std::sync::Arc;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -23,23 +25,30 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Do they name what exists?
-    pub fn judge(&self) -> Result<(), Mistake> {
+    /// What they name, if it exists.
+    pub fn read(&self) -> Result<diagnose::case::Expected, Mistake> {
         if self.token.as_ref().is_some_and(|token| token.is_empty() || token.chars().any(char::is_control)) {
             return Err(Mistake::new("--token: a text without control characters is needed"));
         }
+        let profiles = Arc::new(Profiles::built_in());
+        let mut expected = diagnose::case::Expected {
+            token: self.token.clone(),
+            known: Some(profiles.clone()),
+            ..diagnose::case::Expected::default()
+        };
         if self.provider.is_none() && self.environment.is_none() {
-            return Ok(());
+            return Ok(expected);
         }
-        let profiles = Profiles::built_in();
         let provider = self.provider.as_deref().unwrap_or(DEFAULT_PROVIDER);
         let profile = profiles.get(provider).map_err(|none| Mistake::new(none.to_string()))?;
         if let (Some(environment), Some(region)) = (&self.environment, &self.region) {
-            profile.selector(environment, region).map_err(|none| Mistake::new(none.to_string()))?;
+            let place = profile.selector(environment, region).map_err(|none| Mistake::new(none.to_string()))?;
+            expected.selector = Some(place.selector.clone());
         }
-        match (&self.token, profile.domain_token) {
-            (Some(_), false) => Err(Mistake::new(format!("--token: {} asks for no token", profile.name))),
-            _ => Ok(()),
+        if self.token.is_some() && !profile.domain_token {
+            return Err(Mistake::new(format!("--token: {} asks for no token", profile.name)));
         }
+        expected.profile = Some(profile.clone());
+        Ok(expected)
     }
 }

@@ -7,16 +7,21 @@ use crate::{
         Exit,
         input::{self, Note},
     },
+    diagnose::{
+        self, Placed,
+        case::{Case, Expected},
+    },
     dns::{
         Dns,
         budget::{self, Budget},
     },
+    inquire::{Allowance, Inquiry},
     message::{Header, Message},
     name::DomainName,
     verify::{
         Word,
         dmarc::{self, Alignment, Authenticated, DmarcResult, SpfIdentity},
-        message::{Questions, Verdicts, Verifier, ask_spf},
+        message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
         spf::SpfResult,
     },
 };
@@ -29,6 +34,10 @@ pub struct Judge {
     pub at: u64,
     pub envelope: envelope::Known,
     pub authserv_id: String,
+    /// What the senders should have.
+    pub expected: Expected,
+    /// What a diagnosis may ask.
+    pub allowance: Allowance,
 }
 
 /// One message, judged.
@@ -48,6 +57,8 @@ pub struct Judged {
     pub notes: Vec<Note>,
     /// Our Authentication-Results, unfolded.
     pub authentication_results: String,
+    /// Why it fails, or will: the message's own cause first.
+    pub findings: Vec<Placed>,
 }
 
 /// Does a domain align with From, whatever became of its check?
@@ -81,7 +92,7 @@ impl Judge {
         }
         let domain = verdicts.spf.as_ref().and_then(|spf| spf.main.domain.as_ref());
         let spf_aligned = alignment(&dns, &verdicts.dmarc, domain, Method::Spf).await;
-        Judged {
+        let mut judged = Judged {
             file: file.to_owned(),
             at: self.at,
             from: author(header),
@@ -91,6 +102,43 @@ impl Judge {
             spf_aligned,
             spf_missing: found.missing,
             notes,
+            findings: Vec::new(),
+        };
+        judged.findings = self.diagnose(&judged, header, message.body, &found.envelope).await;
+        judged
+    }
+
+    /// Why the message fails, or will.
+    async fn diagnose(&self, judged: &Judged, header: &Header, body: &[u8], envelope: &Envelope) -> Vec<Placed> {
+        let query = envelope.query(&self.authserv_id, self.at);
+        let mut inquiry = Inquiry::new(&self.dns, query, self.allowance);
+        inquiry.know(&judged.verdicts);
+        let aligned: Vec<Option<bool>> = judged.aligned.iter().map(|aligned| aligned.known()).collect();
+        inquiry
+            .settle(|facts| {
+                diagnose::diagnose(&Case {
+                    header,
+                    body: Some(body),
+                    verdicts: &judged.verdicts,
+                    aligned: &aligned,
+                    spf_aligned: judged.spf_aligned.known(),
+                    authenticates: judged.authenticates(),
+                    at: self.at,
+                    expected: &self.expected,
+                    facts,
+                })
+            })
+            .await
+    }
+}
+
+impl Aligned {
+    /// As an answer to a question; `None` where DNS did not say.
+    pub fn known(self) -> Option<bool> {
+        match self {
+            Aligned::Yes => Some(true),
+            Aligned::No => Some(false),
+            Aligned::Unknown => None,
         }
     }
 }

@@ -11,7 +11,7 @@ mod screen;
 mod source;
 
 use super::{Exit, Mistake, input, paint::Paint};
-use crate::clock;
+use crate::{clock, diagnose::case::Expected};
 use judge::{Judge, Judged};
 use std::{
     collections::VecDeque,
@@ -51,21 +51,23 @@ const MANY_FILES: usize = 10;
 
 /// Verifies the files.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
-    options.expected.judge()?;
+    let expected = options.expected.read()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Mistake::new(format!("the runtime cannot start: {error}")))?;
-    runtime.block_on(verify(options))
+    runtime.block_on(verify(options, expected))
 }
 
-async fn verify(options: Options) -> Result<Exit, Mistake> {
+async fn verify(options: Options, expected: Expected) -> Result<Exit, Mistake> {
     let source = source::Source::new(&options.source)?;
     let judge = Arc::new(Judge {
         dns: source.dns.clone(),
         at: at(options.at)?,
         envelope: options.envelope,
         authserv_id: options.authserv_id,
+        expected,
+        allowance: source.allowance(),
     });
     let mut output = Output::new(options.json, options.files.len());
     let (mut worst, mut mistakes) = (Exit::Good, Vec::new());

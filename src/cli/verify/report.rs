@@ -1,6 +1,7 @@
 //! The JSON of one message, `waxseal.verify/1`. Names here are a contract: fields may be added, never renamed.
 
 use super::judge::{Aligned, Judged};
+use crate::diagnose::report::{Entry, entries};
 use crate::verify::{
     Word,
     arc::ArcResult,
@@ -20,8 +21,7 @@ struct Report<'a> {
     spf: Spf<'a>,
     dmarc: Dmarc<'a>,
     arc: Arc<'a>,
-    /// The causes of what failed. Nothing diagnoses yet.
-    findings: [(); 0],
+    findings: Vec<Entry<'a>>,
     notes: Vec<String>,
     authentication_results: &'a str,
 }
@@ -106,7 +106,7 @@ pub fn json(judged: &Judged) -> String {
         spf: spf(judged),
         dmarc: dmarc(&verdicts.dmarc),
         arc: arc(&verdicts.arc),
-        findings: [],
+        findings: entries(&judged.findings),
         notes: judged.notes.iter().map(ToString::to_string).collect(),
         authentication_results: &judged.authentication_results,
     };

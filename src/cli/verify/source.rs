@@ -3,6 +3,7 @@
 use crate::{
     cli::{Mistake, publish},
     dns::{Dns, cache, cache::Cache, live, record::Recorder, zone},
+    inquire::{self, Allowance},
 };
 use std::{fs::OpenOptions, net::SocketAddr, path::PathBuf};
 
@@ -25,12 +26,14 @@ pub struct Source {
     /// What to ask.
     pub dns: Dns,
     recorder: Option<(Recorder, PathBuf)>,
+    live: bool,
 }
 
 impl Source {
     /// Opens it. A master file with a mistake, and a recording that cannot be written, are found here.
     pub fn new(options: &Ask) -> Result<Source, Mistake> {
-        let dns = if options.dns.is_empty() {
+        let live = options.dns.is_empty();
+        let dns = if live {
             let live = match options.resolver {
                 Some(server) => live::resolver(server),
                 None => live::system().map_err(|mistake| Mistake::new(mistake.to_string()))?,
@@ -39,7 +42,7 @@ impl Source {
         } else {
             zone::load(&options.dns).map_err(|mistakes| Mistake::new(mistakes.to_string()))?
         };
-        let Some(file) = &options.record_dns else { return Ok(Source { dns, recorder: None }) };
+        let Some(file) = &options.record_dns else { return Ok(Source { dns, recorder: None, live }) };
         // Better now than after the work.
         OpenOptions::new()
             .append(true)
@@ -47,7 +50,15 @@ impl Source {
             .open(file)
             .map_err(|error| Mistake::new(format!("{}: {error}", file.display())))?;
         let recorder = Recorder::new(dns);
-        Ok(Source { dns: Dns::new(recorder.clone()), recorder: Some((recorder, file.clone())) })
+        Ok(Source { dns: Dns::new(recorder.clone()), recorder: Some((recorder, file.clone())), live })
+    }
+
+    /// What a diagnosis may ask: master files cost nothing.
+    pub fn allowance(&self) -> Allowance {
+        match self.live {
+            true => inquire::LIVE,
+            false => inquire::OFFLINE,
+        }
     }
 
     /// Writes the recording, if one is wanted.

@@ -13,7 +13,7 @@ use rsa::BigUint;
 
 /// What a key says about a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub enum Proof {
     /// The key made the signature over exactly this.
     Verified,
     /// The key made the signature over something else, whose SHA-256 this is.
@@ -28,7 +28,7 @@ pub(super) enum Proof {
 const MAX_EXPONENT_OCTETS: usize = 5;
 
 /// Tries one key; `digest` is the SHA-256 of the canonical header with the signature's own field at its end.
-pub(super) fn prove(key: &Key, algorithm: Algorithm, digest: &[u8; 32], signature: &[u8]) -> Proof {
+pub fn prove(key: &Key, algorithm: Algorithm, digest: &[u8; 32], signature: &[u8]) -> Proof {
     match (key, algorithm) {
         (Key::Ed25519(key), Algorithm::Ed25519Sha256) => {
             match UnparsedPublicKey::new(&ED25519, key).verify(digest, signature) {

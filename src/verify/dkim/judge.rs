@@ -103,7 +103,7 @@ struct Keys {
 }
 
 impl Case<'_> {
-    pub(super) fn judge(self, header: &Header, index: &mut FieldIndex) -> DkimResult {
+    pub(super) fn judge(self, header: &Header, index: &FieldIndex) -> DkimResult {
         let signature = &self.candidate.signature;
         let mut result = DkimResult {
             index: self.number,
@@ -118,11 +118,13 @@ impl Case<'_> {
             warnings: Vec::new(),
             answer: self.answer.cloned(),
             body_length: self.body.map(|body| body.length),
+            digest: self.signed_digest(header, index),
+            field: self.candidate.field,
         };
         let reason = match self.keys() {
             Err(reason) => Some(reason),
             Ok(keys) => {
-                let digest = self.digests(&keys, header, index, &mut result);
+                let digest = self.digests(&keys, &mut result);
                 result.warnings = keys.warnings;
                 self.policy(result.key_bits).or(digest)
             }
@@ -198,10 +200,9 @@ impl Case<'_> {
     }
 
     /// Both halves against the keys, and the reason if one does not fit.
-    fn digests(&self, keys: &Keys, header: &Header, index: &mut FieldIndex, result: &mut DkimResult) -> Option<Reason> {
+    fn digests(&self, keys: &Keys, result: &mut DkimResult) -> Option<Reason> {
         let signature = &self.candidate.signature;
-        let signed =
-            self.digest.or_else(|| self.signed_octets(header, index).map(|octets| Sha256::digest(octets).into()));
+        let signed = result.digest;
         let mut proof = Proof::Failed;
         for (record, key) in &keys.usable {
             let this = match (&signed, &signature.signature, signature.algorithm) {
@@ -233,7 +234,15 @@ impl Case<'_> {
     }
 
     /// The canonical header fields that h= names, and the signature's own field with an empty b= (§3.7).
-    fn signed_octets(&self, header: &Header, index: &mut FieldIndex) -> Option<Vec<u8>> {
+    /// The digest of the signed fields; of what is not judged, none.
+    fn signed_digest(&self, header: &Header, index: &FieldIndex) -> Option<[u8; 32]> {
+        if !self.candidate.judged || self.candidate.signature.fields.len() > MAX_SIGNED_FIELDS {
+            return None;
+        }
+        self.digest.or_else(|| self.signed_octets(header, index).map(|octets| Sha256::digest(octets).into()))
+    }
+
+    fn signed_octets(&self, header: &Header, index: &FieldIndex) -> Option<Vec<u8>> {
         let signature = &self.candidate.signature;
         let (canonicalization, _) = signature.canonicalization?;
         let fields: Vec<_> = header.fields().collect();

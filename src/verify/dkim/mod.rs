@@ -7,6 +7,7 @@
 mod crypto;
 mod judge;
 
+pub use crypto::{Proof, prove};
 pub use judge::Reason;
 pub(super) use judge::emptied;
 
@@ -118,6 +119,10 @@ pub struct DkimResult {
     pub answer: Option<Arc<Answer>>,
     /// Canonical octets of the whole body, where they were counted.
     pub body_length: Option<u64>,
+    /// The SHA-256 of the canonical signed fields, the signature's own at their end, where it could be computed.
+    pub digest: Option<[u8; 32]>,
+    /// Which field of the header it is, from 0.
+    pub field: usize,
 }
 
 impl Verifier {
@@ -184,7 +189,7 @@ impl Verifier {
     pub fn finish(self, header: &Header, answers: &HashMap<String, Arc<Answer>>) -> Vec<DkimResult> {
         let bodies: Vec<(Needed, BodyHash)> =
             self.hashers.into_iter().map(|(needed, hasher)| (needed, hasher.finish())).collect();
-        let mut index = FieldIndex::new(header);
+        let index = FieldIndex::new(header);
         self.signatures
             .into_iter()
             .zip(1..)
@@ -193,7 +198,7 @@ impl Verifier {
                     .and_then(|needed| bodies.iter().find(|(other, _)| *other == needed))
                     .map(|(_, hash)| hash);
                 let answer = candidate.signature.key_name().and_then(|name| answers.get(&name));
-                judge::Case { candidate, number, body, answer, digest: None, now: self.now }.judge(header, &mut index)
+                judge::Case { candidate, number, body, answer, digest: None, now: self.now }.judge(header, &index)
             })
             .collect()
     }
@@ -209,7 +214,7 @@ pub(super) fn judge_digest(
     let candidate = Candidate { signature, field: 0, judged: true };
     let case = judge::Case { candidate, number: 1, body: None, answer, digest: Some(digest), now };
     let nothing = Header::new();
-    case.judge(&nothing, &mut FieldIndex::new(&nothing))
+    case.judge(&nothing, &FieldIndex::new(&nothing))
 }
 
 /// Marks the signatures to be judged: those of preferred domains first, then from the top. What cannot be read has its

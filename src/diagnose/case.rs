@@ -1,0 +1,349 @@
+//! What a diagnosis may look at: the message, its verdicts, what was expected, and what DNS said beyond that.
+//!
+//! A detector asks [`Facts`] as if everything were known. What is not known yet is noted as wanted, and the detector goes
+//! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
+//! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
+
+use super::finding::Subject;
+use crate::{
+    dkim::{
+        record::{Key, KeyRecord},
+        signature::Algorithm,
+    },
+    dns::{Answer, RecordType},
+    message::Header,
+    name::DomainName,
+    provider::Profile,
+    verify::{
+        dkim::{DkimResult, Proof, prove},
+        message::Verdicts,
+        spf,
+    },
+};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+/// A message that was judged, and everything known about it.
+pub struct Case<'a> {
+    /// Its header.
+    pub header: &'a Header,
+    /// Its body with CRLF line ends; `None` where no copy was kept.
+    pub body: Option<&'a [u8]>,
+    /// The verdicts.
+    pub verdicts: &'a Verdicts,
+    /// For each signature: does its domain align with From? `None` where DNS did not say.
+    pub aligned: &'a [Option<bool>],
+    /// Does the domain that SPF judged?
+    pub spf_aligned: Option<bool>,
+    /// Does the message authenticate?
+    pub authenticates: bool,
+    /// When it was judged, in seconds since 1970.
+    pub at: u64,
+    /// What the sender should have.
+    pub expected: &'a Expected,
+    /// What DNS said.
+    pub facts: &'a Facts,
+}
+
+/// What the sender (or the domain that is checked) should have.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// The provider's profile, if one was named.
+    pub profile: Option<Arc<Profile>>,
+    /// The selector of the environment and region that were named.
+    pub selector: Option<DomainName>,
+    /// The token that should stand in DNS.
+    pub token: Option<String>,
+    /// The public key that should be published.
+    pub key: Option<Key>,
+    /// Profiles that a selector can be recognised by.
+    pub known: Option<Arc<crate::provider::Profiles>>,
+}
+
+impl Expected {
+    /// The profile for a selector: the one named, or the one that the selector belongs to. The second value says that it
+    /// was inferred.
+    pub fn profile_of(&self, selector: Option<&DomainName>) -> Option<(Arc<Profile>, bool)> {
+        if let Some(profile) = &self.profile {
+            return Some((profile.clone(), false));
+        }
+        let (profile, _) = self.known.as_ref()?.by_selector(selector?)?;
+        Some((profile.clone(), true))
+    }
+}
+
+/// Does a key belong to what is examined?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// It verifies the signature, or is the key expected.
+    Proven,
+    /// It made the signature, but the signed fields changed since.
+    Signer,
+    /// It is another key.
+    Refuted,
+    /// It cannot be told.
+    Open,
+}
+
+impl Match {
+    /// Did this key make the signature (or: is it the key expected)?
+    pub fn is_signer(self) -> bool {
+        matches!(self, Match::Proven | Match::Signer)
+    }
+}
+
+/// What knows the right key when it sees it: a signature, or a key at hand.
+#[derive(Clone, Copy)]
+pub enum Oracle<'a> {
+    /// A signature in a message.
+    Signature(&'a DkimResult),
+    /// The public key that should stand there.
+    Key(&'a Key),
+    /// Nothing.
+    None,
+}
+
+impl Oracle<'_> {
+    /// Is this the right key?
+    pub fn knows(&self, key: &Key) -> Match {
+        match self {
+            Oracle::None => Match::Open,
+            Oracle::Key(expected) => match same(expected, key) {
+                true => Match::Proven,
+                false => Match::Refuted,
+            },
+            Oracle::Signature(result) => {
+                let signature = &result.signature;
+                let (Some(digest), Some(octets), Some(algorithm)) =
+                    (&result.digest, &signature.signature, signature.algorithm)
+                else {
+                    return Match::Open;
+                };
+                // What RFC 8301 no longer accepts is not tried either.
+                if matches!(key, Key::Rsa { bits, .. } if !(512..=8192).contains(bits)) {
+                    return Match::Open;
+                }
+                match prove(key, algorithm, digest, octets) {
+                    Proof::Verified => Match::Proven,
+                    Proof::SignedOther(_) => Match::Signer,
+                    Proof::OtherKey => Match::Refuted,
+                    Proof::Failed => Match::Open,
+                }
+            }
+        }
+    }
+
+    /// The algorithm of the signature.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        match self {
+            Oracle::Signature(result) => result.signature.algorithm,
+            Oracle::Key(Key::Ed25519(_)) => Some(Algorithm::Ed25519Sha256),
+            Oracle::Key(Key::Rsa { .. }) => Some(Algorithm::RsaSha256),
+            Oracle::None => None,
+        }
+    }
+}
+
+/// Are these the same key, whatever its wrapping?
+fn same(one: &Key, other: &Key) -> bool {
+    use crate::dkim::der::{PublicKey, public_key};
+    match (one, other) {
+        (Key::Rsa { der: one, .. }, Key::Rsa { der: other, .. }) => match (public_key(one), public_key(other)) {
+            (
+                Ok(PublicKey::Spki(one) | PublicKey::Pkcs1(one)),
+                Ok(PublicKey::Spki(other) | PublicKey::Pkcs1(other)),
+            ) => one == other,
+            _ => false,
+        },
+        _ => one == other,
+    }
+}
+
+/// The key record of one selector, examined for a signature or for a check.
+#[derive(Clone, Copy)]
+pub struct KeyCase<'a> {
+    /// d=.
+    pub domain: &'a DomainName,
+    /// s=.
+    pub selector: &'a DomainName,
+    /// The answer to the question for the key.
+    pub answer: &'a Arc<Answer>,
+    /// What knows the right key.
+    pub oracle: Oracle<'a>,
+    /// The provider's profile, if one applies.
+    pub profile: Option<&'a Profile>,
+    /// The From domain, where there is a message.
+    pub author: Option<&'a DomainName>,
+    /// What DNS said beyond that.
+    pub facts: &'a Facts,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+impl KeyCase<'_> {
+    /// `{s}._domainkey.{d}`.
+    pub fn name(&self) -> String {
+        format!("{}._domainkey.{}", self.selector, self.domain)
+    }
+
+    /// The subject of its findings.
+    pub fn subject(&self) -> Subject {
+        let index = match self.oracle {
+            Oracle::Signature(result) => Some(result.index),
+            _ => None,
+        };
+        Subject::Signature { index, domain: Some(self.domain.clone()), selector: Some(self.selector.clone()) }
+    }
+
+    /// The first of these TXT records that is a sound key: the record, the key, and whether it is the right one.
+    pub fn sound(&self, answer: &Answer) -> Option<(KeyRecord, Key, Match)> {
+        let mut best = None;
+        for text in answer.joined_txt() {
+            let record = KeyRecord::read(&text);
+            if let Some(key) = record.key.clone() {
+                let found = self.oracle.knows(&key);
+                if found.is_signer() {
+                    return Some((record, key, found));
+                }
+                best.get_or_insert((record, key, found));
+            }
+        }
+        best
+    }
+}
+
+/// A question for one server.
+pub type Asked = (String, RecordType);
+
+/// An SPF check with another record in place of the domain's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trial {
+    /// The domain judged.
+    pub domain: String,
+    /// The record that would stand at it.
+    pub record: Vec<u8>,
+}
+
+/// What the authoritative servers of a zone say to one question.
+#[derive(Clone, Debug, Default)]
+pub struct Servers {
+    /// The zone, as the delegation names it.
+    pub zone: String,
+    /// Each server that was asked: its name, its address, its answer, and the serial of its SOA.
+    pub answers: Vec<ServerAnswer>,
+    /// The resolver's answer with DNSSEC checking switched off (the CD bit), if it was asked.
+    pub unchecked: Option<Arc<Answer>>,
+}
+
+/// What one server says.
+#[derive(Clone, Debug)]
+pub struct ServerAnswer {
+    /// Its name.
+    pub name: String,
+    /// Where it was asked.
+    pub address: SocketAddr,
+    /// What it said.
+    pub answer: Arc<Answer>,
+    /// The serial of its SOA.
+    pub serial: Option<u32>,
+}
+
+/// What DNS said, and what is still wanted of it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    answers: HashMap<Asked, Arc<Answer>>,
+    trials: HashMap<Trial, Arc<spf::Outcome>>,
+    servers: HashMap<Asked, Arc<Servers>>,
+    wanted: RefCell<Wanted>,
+    /// May authoritative servers be asked directly?
+    pub live: bool,
+}
+
+/// What a diagnosis would like to know, in the order of the wish.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Questions to the resolver.
+    pub answers: Vec<Asked>,
+    /// SPF checks to repeat with another record.
+    pub trials: Vec<Trial>,
+    /// Questions to the authoritative servers of the name.
+    pub servers: Vec<Asked>,
+    seen: HashSet<Asked>,
+}
+
+impl Wanted {
+    /// Is nothing wanted?
+    pub fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.trials.is_empty() && self.servers.is_empty()
+    }
+}
+
+impl Facts {
+    /// The answer to a question; `None` if it was not asked yet, or not within the budget.
+    pub fn answer(&self, name: &str, kind: RecordType) -> Option<&Arc<Answer>> {
+        let asked = (name.to_ascii_lowercase(), kind);
+        let known = self.answers.get(&asked);
+        if known.is_none() {
+            let wanted = &mut *self.wanted.borrow_mut();
+            if wanted.seen.insert(asked.clone()) {
+                wanted.answers.push(asked);
+            }
+        }
+        known
+    }
+
+    /// The TXT records at a name.
+    pub fn txt(&self, name: &str) -> Option<&Arc<Answer>> {
+        self.answer(name, RecordType::Txt)
+    }
+
+    /// The result of an SPF check with another record in place of the domain's own.
+    pub fn trial(&self, domain: &str, record: &[u8]) -> Option<&Arc<spf::Outcome>> {
+        let trial = Trial { domain: domain.to_ascii_lowercase(), record: record.to_vec() };
+        let known = self.trials.get(&trial);
+        if known.is_none() {
+            let wanted = &mut *self.wanted.borrow_mut();
+            if !wanted.trials.contains(&trial) {
+                wanted.trials.push(trial);
+            }
+        }
+        known
+    }
+
+    /// What the authoritative servers say, where they may be asked.
+    pub fn servers(&self, name: &str, kind: RecordType) -> Option<&Arc<Servers>> {
+        let asked = (name.to_ascii_lowercase(), kind);
+        let known = self.servers.get(&asked);
+        if known.is_none() && self.live {
+            let wanted = &mut *self.wanted.borrow_mut();
+            if !wanted.servers.contains(&asked) {
+                wanted.servers.push(asked);
+            }
+        }
+        known
+    }
+
+    /// Takes an answer in.
+    pub fn insert(&mut self, answer: Arc<Answer>, asked: Asked) {
+        self.answers.insert(asked, answer);
+    }
+
+    /// Takes the result of an SPF check in.
+    pub fn insert_trial(&mut self, trial: Trial, outcome: Arc<spf::Outcome>) {
+        self.trials.insert(trial, outcome);
+    }
+
+    /// Takes in what authoritative servers said.
+    pub fn insert_servers(&mut self, asked: Asked, servers: Arc<Servers>) {
+        self.servers.insert(asked, servers);
+    }
+
+    /// What is wanted and not known, in the order of the wish; the list starts anew.
+    pub fn take_wanted(&mut self) -> Wanted {
+        std::mem::take(self.wanted.get_mut())
+    }
+}

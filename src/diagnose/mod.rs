@@ -1,0 +1,89 @@
+//! Why a message fails: evidence in, findings out. No I/O, no clock, nothing that waits.
+//!
+//! Each detector looks at one kind of evidence and gives the findings it can prove, or nothing. `certain` is said only
+//! where one repair made this signature verify or this SPF check pass, or where the fact is itself the definition.
+//! A detector emits its most specific finding first; the order of blame among detectors is the [`register::Stage`] of
+//! their causes; [`order`] makes one finding of each subject the primary one.
+//!
+//! What a detector would like to know and does not is wanted of [`case::Facts`], and fetched by `inquire`, which then
+//! diagnoses again. A diagnosis never changes a verdict.
+
+pub mod case;
+pub mod finding;
+mod order;
+pub mod register;
+pub mod report;
+
+mod activation;
+mod arc;
+mod key_record;
+mod matching;
+mod place;
+mod policy;
+mod signature;
+mod spf;
+mod transport;
+pub mod undo;
+
+pub use order::{Placed, arrange};
+
+use crate::verify::{Word, dkim::DkimResult};
+use case::{Case, KeyCase, Oracle};
+use finding::{Effect, Finding, Subject};
+
+/// Diagnoses a message: its findings, the message's own first.
+pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
+    let mut findings = Vec::new();
+    for result in &case.verdicts.dkim {
+        findings.extend(signature_findings(case, result));
+    }
+    findings.extend(spf::findings(case));
+    findings.extend(policy::findings(case, &findings));
+    findings.extend(activation::findings(case, &findings));
+    findings.extend(arc::findings(case));
+    arrange(case, findings)
+}
+
+/// The findings of one signature, in the order of blame; what a certain cause explains is not looked for downstream.
+fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
+    let signature = &result.signature;
+    let subject = Subject::Signature {
+        index: Some(result.index),
+        domain: signature.domain.clone(),
+        selector: signature.selector.clone(),
+    };
+    let mut findings = Vec::new();
+    if let (Some(domain), Some(selector), Some(answer)) = (&signature.domain, &signature.selector, &result.answer) {
+        let profile = case.expected.profile_of(Some(selector));
+        let key = KeyCase {
+            domain,
+            selector,
+            answer,
+            oracle: Oracle::Signature(result),
+            profile: profile.as_ref().map(|(profile, _)| &**profile),
+            author: case.verdicts.author.as_ref().ok(),
+            facts: case.facts,
+            at: case.at,
+        };
+        findings.extend(key_findings(&key));
+    }
+    findings.extend(signature::findings(case, result));
+    if result.result != Word::Pass {
+        let explained = findings.iter().any(|finding| finding.effect == Effect::Breaks);
+        if !explained {
+            findings.extend(matching::findings(case, result));
+        }
+        findings.extend(undo::findings(case, result));
+    }
+    findings.into_iter().map(|finding| finding.about(subject.clone())).collect()
+}
+
+/// The findings of a key record: for a signature, or for a domain that is checked.
+pub fn key_findings(key: &KeyCase<'_>) -> Vec<Finding> {
+    let mut findings = transport::findings(key);
+    if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
+        findings.extend(place::findings(key));
+        findings.extend(key_record::findings(key));
+    }
+    findings
+}

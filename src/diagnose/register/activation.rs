@@ -1,0 +1,5 @@
+//! Causes: signing is not switched on.
+
+causes! {
+    Activation;
+}

@@ -1,0 +1,5 @@
+//! Causes: the chain of seals.
+
+causes! {
+    Arc;
+}

@@ -1,0 +1,5 @@
+//! Causes: times and clocks.
+
+causes! {
+    Clock;
+}

@@ -1,0 +1,5 @@
+//! Causes: DNS itself.
+
+causes! {
+    Dns;
+}

@@ -1,0 +1,5 @@
+//! Causes: the key in the record.
+
+causes! {
+    Key;
+}

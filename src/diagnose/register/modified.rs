@@ -1,0 +1,5 @@
+//! Causes: the message changed after it was signed.
+
+causes! {
+    MessageModified;
+}

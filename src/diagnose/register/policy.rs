@@ -1,0 +1,5 @@
+//! Causes: alignment and policy.
+
+causes! {
+    Policy;
+}

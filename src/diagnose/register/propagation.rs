@@ -1,0 +1,5 @@
+//! Causes: changes of DNS on their way.
+
+causes! {
+    Propagation;
+}

@@ -1,0 +1,5 @@
+//! Causes: the wrong selector.
+
+causes! {
+    Selector;
+}

@@ -1,0 +1,5 @@
+//! Causes: the signature's field and its signer.
+
+causes! {
+    Signer;
+}

@@ -1,0 +1,5 @@
+//! Causes: SPF.
+
+causes! {
+    Spf;
+}

@@ -1,0 +1,141 @@
+//! After a failure: what a diagnosis wants to know beyond the verdicts, fetched within a budget.
+//!
+//! [`diagnose`](crate::diagnose) is run, what it wanted is asked, and it is run again, until nothing is wanted or the
+//! budget is used up. In the milter this happens after the answer to the MTA; it changes no verdict and delays nothing.
+//! A question without an answer leaves its detector without it, and the finding says less.
+
+use crate::{
+    diagnose::case::{Facts, Trial, Wanted},
+    dns::{Answer, Dns, Fault, Outcome},
+    verify::{
+        message::Verdicts,
+        spf::{self, Limits, Query},
+    },
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time::Instant};
+
+/// What may be asked for one message, beyond what its verdicts needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Questions to the resolver.
+    pub questions: usize,
+    /// SPF checks with another record; each may ask questions of its own, which the verdict mostly asked already.
+    pub trials: usize,
+    /// All of it together.
+    pub time: Duration,
+}
+
+/// After an answer of the milter: 12 questions in 5 s.
+pub const MILTER: Allowance = Allowance { questions: 12, trials: 16, time: Duration::from_secs(5) };
+
+/// For a command with a live resolver: 64 questions in 15 s.
+pub const LIVE: Allowance = Allowance { questions: 64, trials: 64, time: Duration::from_secs(15) };
+
+/// For a command with master files, where a question costs nothing.
+pub const OFFLINE: Allowance = Allowance { questions: 4096, trials: 512, time: Duration::from_secs(3600) };
+
+/// Rounds of asking: names found lead to further names, no more than this often.
+const ROUNDS: usize = 6;
+
+/// What DNS said beyond a message's verdicts.
+pub struct Inquiry {
+    dns: Dns,
+    /// What SPF was asked, to be asked again with another record.
+    query: Option<Query>,
+    facts: Facts,
+    left: Allowance,
+    until: Instant,
+}
+
+impl Inquiry {
+    /// Starts one; `query` is what SPF was judged for, `verdicts` fill in what was asked already.
+    pub fn new(dns: &Dns, query: Option<Query>, allowance: Allowance) -> Inquiry {
+        Inquiry {
+            dns: dns.clone(),
+            query,
+            facts: Facts::default(),
+            left: allowance,
+            until: Instant::now() + allowance.time,
+        }
+    }
+
+    /// Takes in every answer that the verdicts rest on.
+    pub fn know(&mut self, verdicts: &Verdicts) {
+        let dkim = verdicts.dkim.iter().filter_map(|result| result.answer.as_ref());
+        let spf = verdicts.spf.iter().flat_map(|spf| {
+            let helo = spf.helo.iter().flat_map(|helo| helo.answers.iter());
+            spf.main.answers.iter().chain(helo)
+        });
+        for answer in dkim.chain(spf).chain(verdicts.dmarc.answers.iter()) {
+            self.facts.insert(answer.clone(), (answer.name.clone(), answer.kind));
+        }
+    }
+
+    /// What is known now.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Runs `diagnose` until it wants nothing more; its last answer counts.
+    pub async fn settle<T>(&mut self, mut diagnose: impl FnMut(&Facts) -> T) -> T {
+        let mut found = diagnose(&self.facts);
+        for _ in 0..ROUNDS {
+            let wanted = self.facts.take_wanted();
+            if wanted.is_empty() || !self.fetch(wanted).await {
+                break;
+            }
+            found = diagnose(&self.facts);
+        }
+        found
+    }
+
+    /// Fetches what is wanted; `false` if nothing could be.
+    async fn fetch(&mut self, mut wanted: Wanted) -> bool {
+        if Instant::now() >= self.until {
+            return false;
+        }
+        wanted.answers.truncate(self.left.questions);
+        wanted.trials.truncate(self.left.trials);
+        self.left.questions -= wanted.answers.len();
+        self.left.trials -= wanted.trials.len();
+        let mut asked: JoinSet<Fetched> = JoinSet::new();
+        for (name, kind) in wanted.answers {
+            let dns = self.dns.clone();
+            asked.spawn(async move { Fetched::Answer(dns.query(&name, kind).await, (name, kind)) });
+        }
+        if let Some(query) = &self.query {
+            for trial in wanted.trials {
+                let dns = spf::with_record(&self.dns, &trial.domain, &trial.record);
+                let query = query.clone();
+                asked.spawn(async move {
+                    let outcome = spf::check(&dns, &query, Limits::default()).await;
+                    Fetched::Trial(Arc::new(outcome), trial)
+                });
+            }
+        }
+        let mut any = false;
+        while let Ok(Some(fetched)) = tokio::time::timeout_at(self.until, asked.join_next()).await {
+            match fetched {
+                // What was not asked for want of budget is as good as not known.
+                Ok(Fetched::Answer(answer, _)) if answer.outcome == Outcome::Fault(Fault::Budget) => {}
+                Ok(Fetched::Answer(answer, asked)) => {
+                    self.facts.insert(answer, asked);
+                    any = true;
+                }
+                Ok(Fetched::Trial(outcome, trial)) => {
+                    self.facts.insert_trial(trial, outcome);
+                    any = true;
+                }
+                // A task that died leaves its question without an answer.
+                Err(_) => {}
+            }
+        }
+        any
+    }
+}
+
+enum Fetched {
+    Answer(Arc<Answer>, (String, crate::dns::RecordType)),
+    Trial(Arc<spf::Outcome>, Trial),
+}
