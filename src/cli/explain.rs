@@ -46,7 +46,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
 fn unknown(code: &str) -> Mistake {
     let wanted = code.trim().to_ascii_lowercase();
     let mut near: Vec<(usize, &str)> =
-        register::all().map(|cause| (distance(&wanted, cause.code), cause.code)).collect();
+        register::all().map(|cause| (strsim::damerau_levenshtein(&wanted, cause.code), cause.code)).collect();
     near.sort_unstable();
     let near: Vec<&str> = near.iter().filter(|(far, _)| *far <= 4).take(3).map(|(_, code)| *code).collect();
     let hint = match near.as_slice() {
@@ -54,22 +54,6 @@ fn unknown(code: &str) -> Mistake {
         near => format!("did you mean {}?", near.join(" or ")),
     };
     Mistake::new(format!("no cause is called {code:?}: {hint}"))
-}
-
-/// How many characters must change (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in other.iter().enumerate() {
-            let cost = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 fn list(paint: Paint) -> String {
