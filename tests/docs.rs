@@ -542,7 +542,10 @@ fn every_fault_of_a_key_file_is_explained() {
         KeyReason::FolderOwner(path(), 1000),
         KeyReason::FolderMode(path(), 0o777),
         KeyReason::TooLarge,
+        KeyReason::Empty,
         KeyReason::NotPem(text()),
+        KeyReason::Der,
+        KeyReason::NotAlone(vec!["a private key".into(), "a certificate".into()]),
         KeyReason::NotAPrivateKey("a public key".into()),
         KeyReason::Corrupt(text()),
         KeyReason::WrongType { found: KeyType::Ed25519, wanted: KeyType::Rsa },
@@ -557,6 +560,7 @@ fn every_fault_of_a_key_file_is_explained() {
             KeyReason::Missing | KeyReason::Unreadable(_) | KeyReason::NotAFile | KeyReason::Outside { .. } => {}
             KeyReason::FileOwner(_) | KeyReason::FileMode(_) => {}
             KeyReason::FolderOwner(..) | KeyReason::FolderMode(..) | KeyReason::TooLarge => {}
+            KeyReason::Empty | KeyReason::Der | KeyReason::NotAlone(_) => {}
             KeyReason::NotPem(_) | KeyReason::NotAPrivateKey(_) | KeyReason::Corrupt(_) => {}
             KeyReason::WrongType { .. } | KeyReason::WrongBits { .. } => {}
             KeyReason::TooShort(_) | KeyReason::TooShortToSign(_) | KeyReason::TooLong(_) => {}

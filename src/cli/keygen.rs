@@ -131,9 +131,8 @@ pub fn make_folder(folder: &Path) -> Result<(), Mistake> {
     };
     make().map_err(|error: io::Error| Mistake::new(format!("{} cannot be made: {error}", folder.display())))?;
     let judged = Inspector::new(folder).folder(folder);
-    judged.map_err(|reason| match reason.fix(folder) {
-        Some(fix) => Mistake::new(format!("no key is put into {}: {reason}; {fix}", folder.display())),
-        None => Mistake::new(format!("no key is put into {}: {reason}", folder.display())),
+    judged.map_err(|reason| {
+        Mistake::new(format!("no key is put into {}: {reason}; {}", folder.display(), reason.fix(folder)))
     })
 }
 
