@@ -204,6 +204,27 @@ fn every_command_is_in_the_table() {
     }
 }
 
+#[test]
+fn the_commands_that_read_the_settings_are_those_that_are_named() {
+    let readme = page("README.md");
+    let sentence = readme.lines().find(|line| line.contains("or the file named by `--config`")).expect("the sentence");
+    let (named, _) = sentence.split_once(" read `").expect("what they read");
+    let named: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
+    let mut reading = Vec::new();
+    for line in readme.lines().filter_map(|line| line.strip_prefix("| `waxseal ")) {
+        let command = line.split('`').next().expect("a command");
+        let help = run(Command::new(WAXSEAL).args(command.split(' ')).arg("--help"));
+        if help.contains("--config <FILE>") {
+            assert!(help.contains("/etc/waxseal/waxseal.toml"), "{command}: {help}");
+            reading.push(command);
+        }
+    }
+    reading.sort_unstable();
+    let mut sorted = named.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, reading, "{sentence}");
+}
+
 /// The log line of README.md has the fields of a real one, in their order.
 #[tokio::test]
 async fn the_log_line_that_is_shown_is_a_real_one() {

@@ -4,7 +4,7 @@
 //! A stale Unix socket is replaced only if it is a socket and nobody answers on it.
 
 use super::state::{Open, OpenGuard};
-use crate::config::Socket;
+use crate::config::{Socket, group_id};
 use rustix::fs::{Gid, Mode};
 use std::{
     fmt, io,
@@ -129,21 +129,6 @@ fn clear_stale(path: &Path) -> Result<(), String> {
         Ok(_) => Err("another process answers on it; stop that process first".into()),
         Err(_) => std::fs::remove_file(path).map_err(|error| format!("the stale socket cannot be removed: {error}")),
     }
-}
-
-/// The number of a group given by number or by name in /etc/group.
-fn group_id(group: &str) -> Result<u32, String> {
-    if let Ok(number) = group.parse() {
-        return Ok(number);
-    }
-    let text = std::fs::read_to_string("/etc/group").map_err(|error| format!("/etc/group: {error}"))?;
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':');
-            (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
-        })
-        .next()
-        .ok_or_else(|| format!("there is no group {group:?}"))
 }
 
 /// Takes the socket that systemd opened under this name (sd_listen_fds(3)).

@@ -100,7 +100,8 @@ impl Server {
         let in_use = before.keys.in_use();
         for domain in active.settings.domains.values() {
             if domain.keys.iter().any(|key| in_use.contains(key)) {
-                active.keys.of(domain, &active.settings.key_directory).map_err(|mistake| mistake.to_string())?;
+                let read = active.keys.of(domain, &active.settings.key_directory);
+                read.map_err(|mistake| active.settings.key_mistake(domain, &mistake).to_string())?;
             }
         }
         Ok(Arc::new(active))
