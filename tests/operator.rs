@@ -234,6 +234,7 @@ fn check_and_run_judge_sockets_alike() {
             2,
             "there is no group \"no-such-group\" in /etc/group; set socket_group to one that is",
         ),
+        ("[[listener]]\nsocket = \"unix:zone\"\n", 2, "something that is no socket is in the way; remove it"),
         ("\n[[listener]]\nmode = \"sign\"\nsocket = \"unix:none/here.sock\"\n", 4, "there is no folder "),
         ("[[listener]]\nsocket = \"unix:waxseal.toml/here.sock\"\n", 2, "waxseal.toml is no folder; name another path"),
     ] {
@@ -254,7 +255,10 @@ fn a_socket_that_another_has_is_named_with_its_line() {
     let address = other.local_addr().expect("an address");
     let home = home_with(&format!("[[listener]]\nmode = \"sign\"\nsocket = \"inet:{address}\"\n"));
     let told = refused(&waxseal(&home, "run --config waxseal.toml"));
-    assert!(told.contains(&format!("waxseal.toml:3: cannot listen on inet:{address}: ")), "{told}");
+    assert!(
+        told.contains(&format!("waxseal.toml:3: cannot listen on inet:{address}: address already in use")),
+        "{told}"
+    );
 }
 
 #[test]

@@ -70,11 +70,10 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
             publish::all_forms(&record)
         )),
     };
-    written.map_err(|mistake| kept(&mistake, &path, &record))?;
     for note in look_note.into_iter().chain(publish::notes(&chosen)).chain(owner_note(&path)) {
         output::say(format_args!("note: {note}"));
     }
-    Ok(Exit::Good)
+    written.map_err(|mistake| kept(&mistake, &path, &record)).map(|()| Exit::Good)
 }
 
 /// The key was made, and what there was to say of it could not be written: nothing of it may be lost.

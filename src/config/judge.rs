@@ -5,9 +5,11 @@
 
 use super::{DEFAULT_FILE, Domain, KeyRef, Listener, Mistake, Mistakes, Mode, Settings, Socket};
 use crate::key::{Inspector, KeyMistake};
+use rustix::fs::Access;
 use std::{
     collections::HashSet,
     fs,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -124,7 +126,7 @@ impl Settings {
     fn socket_mistake(&self, listener: &Listener) -> Option<Mistake> {
         let Socket::Unix { path, group, .. } = &listener.socket else { return None };
         let group = group.as_deref().map_or(Ok(0), group_id);
-        let what = socket_folder(path).and(group.map(|_| ())).err()?;
+        let what = socket_folder(path).and_then(|()| nothing_in_the_way(path)).and(group.map(|_| ())).err()?;
         Some(self.listener_mistake(listener, &what))
     }
 
@@ -155,13 +157,24 @@ pub fn group_id(group: &str) -> Result<u32, String> {
 fn socket_folder(socket: &Path) -> Result<(), String> {
     let folder = socket.parent().unwrap_or(Path::new("/"));
     match fs::metadata(folder) {
-        Ok(facts) if facts.is_dir() => Ok(()),
+        Ok(facts) if facts.is_dir() => rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| format!("in {}: {error}; give the folder to the user of the service", folder.display())),
         Ok(_) => Err(format!("{} is no folder; name another path in socket", folder.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!(
             "there is no folder {0}; make it for the user of the service (install -d -o USER {0}), or name another path",
             folder.display()
         )),
         Err(error) => Err(format!("{}: {error}; let the user of the service into it", folder.display())),
+    }
+}
+
+/// A socket that is left over is replaced, and anything else is somebody's.
+fn nothing_in_the_way(path: &Path) -> Result<(), String> {
+    match fs::symlink_metadata(path) {
+        Ok(facts) if !facts.file_type().is_socket() => {
+            Err("something that is no socket is in the way; remove it or choose another path".into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -66,13 +66,16 @@ impl Server {
     /// changes. Messages under way end under the settings they began with.
     pub fn reload(&mut self, settings: Settings) -> Result<(), String> {
         let active = self.with_keys_in_use(settings)?;
+        let at = |listener: &Listener, error: ListenError| {
+            active.settings.listener_mistake(listener, &error.reason).to_string()
+        };
         let mut added = Vec::new();
         for listener in &active.settings.listeners {
             match self.running.iter().find(|running| listen::same_place(&running.socket, &listener.socket)) {
                 Some(running) if running.socket == listener.socket => {}
-                Some(_) => listen::resettle(&listener.socket).map_err(|error| error.to_string())?,
+                Some(_) => listen::resettle(&listener.socket).map_err(|error| at(listener, error))?,
                 None => {
-                    added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| error.to_string())?))
+                    added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| at(listener, error))?))
                 }
             }
         }

@@ -69,14 +69,14 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
         main_cf(),
         config_argument(&file)
     );
-    output::write(told).map_err(|mistake| {
-        let mistake = Mistake::new(format!("{mistake}\nthe settings were written to {}", file.display()));
-        keygen::kept(&mistake, &key, &record)
-    })?;
+    let written = output::write(told);
     for note in look_note.into_iter().chain(publish::notes(&chosen)).chain(keygen::owner_note(&key)) {
         output::say(format_args!("note: {note}"));
     }
-    Ok(Exit::Good)
+    written.map(|()| Exit::Good).map_err(|mistake| {
+        let mistake = Mistake::new(format!("{mistake}\nthe settings were written to {}", file.display()));
+        keygen::kept(&mistake, &key, &record)
+    })
 }
 
 /// The settings file: only what is not a default.
