@@ -71,13 +71,14 @@ fn gone() -> Stdio {
 }
 
 /// Every command that prints an answer, and whether it makes a key.
-const ANSWERS: [(&str, &str); 8] = [
+const ANSWERS: [(&str, &str); 9] = [
     ("keygen --domain example.com --selector one --dns zone", "example.com.one.pem"),
     ("keygen --domain example.com --selector two --dns zone --format json", "example.com.two.pem"),
     ("config init --domain example.com --selector three --dns zone --dir etc", "etc/keys/example.com.three.pem"),
     ("config check --config waxseal.toml", ""),
     ("config show --config waxseal.toml", ""),
     ("sign --config waxseal.toml message", ""),
+    ("explain", ""),
     ("--help", ""),
     ("--version", ""),
 ];
