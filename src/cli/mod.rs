@@ -2,6 +2,7 @@
 //!
 //! A subcommand gives an [`Exit`] or a [`Mistake`]; only this file prints a mistake and only `main` ends the process.
 
+mod check;
 mod config;
 mod demo;
 mod explain;
@@ -13,6 +14,7 @@ mod paint;
 mod publish;
 mod run;
 mod sign;
+mod source;
 mod verify;
 
 use crate::config::{Mistakes, Settings};
@@ -33,6 +35,8 @@ enum Command {
     Run(run::Options),
     /// Judge message files: DKIM, SPF and DMARC, live or from zone files
     Verify(verify::Options),
+    /// The documented checklist, run against DNS: is a domain ready?
+    Check(check::Options),
     /// One cause of failure at length, or the list of all
     Explain(explain::Options),
     /// Sign one message: message in, signed message out
@@ -101,6 +105,7 @@ fn perform(command: Command) -> Result<Exit, Mistake> {
     match command {
         Command::Run(options) => run::run(options),
         Command::Verify(options) => verify::run(options),
+        Command::Check(options) => check::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Sign(options) => sign::run(options),
         Command::Keygen(options) => keygen::run(options),
