@@ -1,7 +1,7 @@
 //! The whole file into [`Settings`]: one function a table, each reading top to bottom.
 
 use super::{
-    Limits, Log, Mistake, Mistakes, Settings, Shown, Signing,
+    Limits, Log, MAX_CONNECTIONS, Mistake, Mistakes, Settings, Shown, Signing,
     defaults::{KEY_DIRECTORY, NEVER_SIGNED},
     domain, kind, listener,
     reader::{Reader, Section},
@@ -139,6 +139,13 @@ fn limits(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Limits {
     };
     if limits.connections == 0 {
         reader.mistake(section.span_of("connections"), "limits.connections: 0 would serve nobody; at least 1");
+    }
+    if limits.connections > MAX_CONNECTIONS {
+        let why = format!(
+            "limits.connections: {} is more than a process can have open; a number from 1 to {MAX_CONNECTIONS}",
+            limits.connections
+        );
+        reader.mistake(section.span_of("connections"), why);
     }
     if limits.header_bytes < LEAST_HEADER_BYTES {
         let why = format!(
