@@ -215,7 +215,7 @@ pub struct Limits {
     /// How long open sessions may go on after SIGTERM.
     pub drain: Duration,
     /// The largest header that is kept, in octets; beyond, the message is answered with a temporary failure when it was
-    /// to be signed.
+    /// or may have been to be signed. From fields have as much room again.
     pub header_bytes: usize,
 }
 
