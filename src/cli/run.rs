@@ -44,6 +44,7 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     }
     tracing::info!("ready: version {}, {domains} domains", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
+    let mut exit = Exit::Good;
     let mut alive = tokio::time::interval(watchdog_period());
     loop {
         tokio::select! {
@@ -51,13 +52,19 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
             _ = hangup.recv() => reload(&mut server, config),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            why = server.failed() => {
+                // Half a milter looks alive to whoever watches it; one that has ended is started again.
+                tracing::error!("{why}");
+                exit = Exit::Failed;
+                break;
+            }
         }
     }
     tracing::info!("stopping: no new connections, open ones end");
     notify(&[NotifyState::Stopping]);
     server.drain().await;
     tracing::info!("stopped");
-    Ok(Exit::Good)
+    Ok(exit)
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, Mistake> {

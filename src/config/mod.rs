@@ -37,6 +37,9 @@ use std::{
 /// The settings file where none is named.
 pub const DEFAULT_FILE: &str = "/etc/waxseal/waxseal.toml";
 
+/// The most that [`Limits::connections`] can be: no process of Linux has more files open than this (fs.nr_open).
+pub const MAX_CONNECTIONS: usize = 1024 * 1024;
+
 /// All settings, checked and complete: defaults filled in, paths resolved against the folder of the settings file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -208,14 +211,15 @@ pub struct Log {
 /// Limits of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections served at once; more wait in the kernel's queue.
+    /// Connections served at once, by all listeners together; more wait in the kernel's queue. At most
+    /// [`MAX_CONNECTIONS`].
     pub connections: usize,
     /// How long a connection may stay silent.
     pub idle: Duration,
     /// How long open sessions may go on after SIGTERM.
     pub drain: Duration,
     /// The largest header that is kept, in octets; beyond, the message is answered with a temporary failure when it was
-    /// to be signed.
+    /// or may have been to be signed. From fields have as much room again.
     pub header_bytes: usize,
 }
 
