@@ -21,7 +21,7 @@ mod matching;
 mod place;
 mod policy;
 mod signature;
-mod spf;
+pub mod spf;
 mod transport;
 pub mod undo;
 
