@@ -23,7 +23,7 @@ mod place;
 mod policy;
 mod propagation;
 mod signature;
-mod spf;
+pub mod spf;
 mod transport;
 pub mod undo;
 
