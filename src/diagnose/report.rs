@@ -98,7 +98,7 @@ fn dns(label: &str, answer: &Answer) -> Json {
         "rcode": rcode(&answer.outcome),
         "authoritative": answer.authoritative,
         "ttl": answer.records.iter().map(|record| record.ttl).min().or(answer.negative.as_ref().map(|soa| soa.1)),
-        "records": secret::records(answer).into_iter().map(|(_, strings)| strings).collect::<Vec<_>>(),
+        "records": records(answer),
     })
 }
 
@@ -112,6 +112,12 @@ pub fn rcode(outcome: &Outcome) -> String {
         Outcome::Fault(Fault::Refused) => "REFUSED".into(),
         Outcome::Fault(fault) => fault.to_string(),
     }
+}
+
+/// Every record: the character-strings of a TXT record, one by one; other records as one text.
+fn records(answer: &Answer) -> Vec<Vec<String>> {
+    let text = |string: &Cow<'_, [u8]>| String::from_utf8_lossy(string).into_owned();
+    secret::records(answer).iter().map(|(_, strings)| strings.iter().map(text).collect()).collect()
 }
 
 /// The data of a record in one piece, as in a master file.

@@ -24,6 +24,9 @@ pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// What stands for a record beside a private key.
+const HIDDEN_PART: &[u8] = b"(not shown: a part of a private key)";
+
 /// Characters of base64 that are enough to recognise a key by: 36 octets.
 const HEAD: usize = 48;
 
@@ -59,21 +62,26 @@ pub fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The TXT records of an answer as they may be shown: their character-strings, one by one.
+/// The records of an answer as they may be shown: the character-strings of each TXT record one by one, others as one text.
 ///
 /// Where one record holds a private key, those beside it that are nothing but base64 may be the rest of it.
-pub fn records(answer: &Answer) -> Vec<(&Record, Vec<String>)> {
+pub fn records(answer: &Answer) -> Vec<(&Record, Vec<Cow<'_, [u8]>>)> {
     let secrets: Vec<Option<String>> = answer.records.iter().map(secret_of).collect();
     let any = secrets.iter().any(Option::is_some);
-    let strings = |(record, secret): (&'_ Record, Option<String>)| match (&record.data, secret) {
-        (_, Some(fingerprint)) => vec![instead(&fingerprint)],
-        (Data::Txt(strings), None) if any && is_base64(&strings.concat()) => vec!["(a part of a private key)".into()],
-        (Data::Txt(strings), None) => {
-            strings.iter().map(|string| String::from_utf8_lossy(string).into_owned()).collect()
-        }
-        (other, None) => vec![super::report::shown(other)],
-    };
-    answer.records.iter().zip(secrets).map(|(record, secret)| (record, strings((record, secret)))).collect()
+    answer
+        .records
+        .iter()
+        .zip(&secrets)
+        .map(|(record, secret)| {
+            let strings = match (&record.data, secret) {
+                (_, Some(fingerprint)) => vec![Cow::Owned(instead(fingerprint).into_bytes())],
+                (Data::Txt(strings), None) if any && is_base64(&strings.concat()) => vec![Cow::Borrowed(HIDDEN_PART)],
+                (Data::Txt(strings), None) => strings.iter().map(|string| Cow::Borrowed(&string[..])).collect(),
+                (other, None) => vec![Cow::Owned(super::report::shown(other).into_bytes())],
+            };
+            (record, strings)
+        })
+        .collect()
 }
 
 fn secret_of(record: &Record) -> Option<String> {
