@@ -13,6 +13,7 @@ pub mod finding;
 mod order;
 pub mod register;
 pub mod report;
+pub mod secret;
 
 mod activation;
 mod arc;
