@@ -8,12 +8,14 @@
 mod form;
 pub mod activation;
 pub mod arc;
+pub mod changed;
 pub mod clock;
 pub mod dns;
 pub mod dns_record;
 pub mod key;
 pub mod local;
 pub mod modified;
+pub mod pair;
 pub mod place;
 pub mod policy;
 pub mod propagation;
@@ -30,7 +32,9 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         dns_record::ALL,
         selector::ALL,
         key::ALL,
+        pair::ALL,
         activation::ALL,
+        changed::ALL,
         propagation::ALL,
         dns::ALL,
         signer::ALL,
