@@ -4,6 +4,8 @@
 
 mod config;
 mod demo;
+mod explain;
+mod findings;
 mod input;
 mod keygen;
 mod paint;
@@ -30,6 +32,8 @@ enum Command {
     Run(run::Options),
     /// Judge message files: DKIM, SPF and DMARC, live or from zone files
     Verify(verify::Options),
+    /// One cause of failure at length, or the list of all
+    Explain(explain::Options),
     /// Sign one message: message in, signed message out
     Sign(sign::Options),
     /// Make a key and print the record to publish
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(options) => run::run(options),
         Command::Verify(options) => verify::run(options),
+        Command::Explain(options) => explain::run(options),
         Command::Sign(options) => sign::run(options),
         Command::Keygen(options) => keygen::run(options),
         Command::Config(options) => config::run(options),

@@ -79,6 +79,22 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
     }
 }
 
+/// A stranger's text without anything that a terminal would obey, cut after `longest` octets.
+pub fn plain(text: &str, longest: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(longest + 3));
+    for c in text.chars() {
+        if out.len() > longest {
+            out.push_str("...");
+            break;
+        }
+        match c {
+            '"' | '\'' | '\\' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,6 +60,8 @@ pub struct Expected {
     pub token: Option<String>,
     /// The public key that should be published.
     pub key: Option<Key>,
+    /// Who may seal: whose account of what they saw counts here.
+    pub trusted_sealers: Vec<DomainName>,
     /// Profiles that a selector can be recognised by.
     pub known: Option<Arc<crate::provider::Profiles>>,
 }

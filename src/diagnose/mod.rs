@@ -38,8 +38,10 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
         findings.extend(signature_findings(case, result));
     }
     findings.extend(spf::findings(case));
-    findings.extend(policy::findings(case, &findings));
-    findings.extend(activation::findings(case, &findings));
+    let policy = policy::findings(case, &findings);
+    findings.extend(policy);
+    let activation = activation::findings(case, &findings);
+    findings.extend(activation);
     findings.extend(arc::findings(case));
     arrange(case, findings)
 }

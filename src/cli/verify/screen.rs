@@ -8,7 +8,10 @@ use super::{
     report,
 };
 use crate::{
-    cli::{Exit, input, paint::Paint},
+    cli::{
+        Exit, findings, input,
+        paint::{self, Paint},
+    },
     verify::{
         Word,
         arc::ArcResult,
@@ -62,6 +65,7 @@ pub fn text(judged: &Judged, paint: Paint) -> String {
     for note in &judged.notes {
         screen.line("note", &"", &note.to_string());
     }
+    screen.text.push_str(&findings::text(&judged.findings, findings::PRIMARY_AT_LENGTH, paint));
     screen.text
 }
 
@@ -167,20 +171,9 @@ impl Screen {
     }
 }
 
-/// A stranger's text, without anything that a terminal would obey.
+/// A stranger's text of some length at most, without anything that a terminal would obey.
 fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if out.len() > LONGEST {
-            out.push_str("...");
-            break;
-        }
-        match c {
-            '"' | '\'' | '\\' => out.push(c),
-            c => out.extend(c.escape_debug()),
-        }
-    }
-    out
+    paint::plain(text, LONGEST)
 }
 
 #[cfg(test)]

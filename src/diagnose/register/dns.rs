@@ -3,11 +3,11 @@
 causes! {
     Dns;
 
-    /// The question for the key had no answer: time ran out, or the server failed or refused.
+    /// A question to DNS had no answer: time ran out, or the server failed or refused.
     ///
     /// # Why it fails
-    /// Without an answer nobody knows whether there is a key. The result is temporary, and receivers defer or ignore the
-    /// signature.
+    /// Without an answer nobody knows whether the record is there. The result is temporary, and receivers defer or ignore the
+    /// check.
     /// # How it comes about
     /// The resolver is overloaded, unreachable or not meant for this client; or the servers of the zone fail.
     /// # What to do
@@ -16,7 +16,7 @@ causes! {
     /// # Not this
     /// An answer that says "there is nothing" is dkim-record-not-found. An answer that is too large for UDP is
     /// dns-truncated-no-tcp.
-    LOOKUP_FAILED = "dns-lookup-failed", Transport, Error, "the question for the key had no answer",
+    LOOKUP_FAILED = "dns-lookup-failed", Transport, Error, "DNS gave no answer",
         seed [15..=16, 51..=56, 76..=77], see ["RFC 6376 §6.1.2"];
 
     /// The answer was too large for UDP, and could not be had over TCP.

@@ -15,7 +15,6 @@ pub mod dns_record;
 pub mod key;
 pub mod local;
 pub mod modified;
-pub mod pair;
 pub mod place;
 pub mod policy;
 pub mod propagation;
@@ -32,7 +31,6 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         dns_record::ALL,
         selector::ALL,
         key::ALL,
-        pair::ALL,
         activation::ALL,
         changed::ALL,
         propagation::ALL,
