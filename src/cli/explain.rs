@@ -2,13 +2,10 @@
 //!
 //! The text is the comment above the cause in the register, so that the program, the docs and the code say the same.
 
-use super::{Exit, Mistake, paint::Paint};
+use super::{Exit, Mistake, output, paint::Paint};
 use crate::diagnose::register::{self, Cause, SEED_TITLE, SEED_URL};
 use serde_json::json;
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::fmt::Write as _;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -34,12 +31,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
             if options.json { one_json(cause) } else { page(cause, Paint::stdout()) }
         }
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Mistake::new(format!("standard output: {error}")))
-        }
-        _ => Ok(Exit::Good),
-    }
+    output::write(text).map(|()| Exit::Good)
 }
 
 /// No such cause: the nearest names, if any are near.

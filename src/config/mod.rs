@@ -1,11 +1,12 @@
 //! The settings: what the operator decided, judged as a whole before anything runs.
 //!
-//! [`Settings::load`] reads the file and names every mistake in it at once, with its line. It reads no key:
-//! [`Settings::inspect_keys`] looks at the files, [`Settings::check_keys`] reads them all, and the milter reads each one
-//! when it is first needed, so that a hundred thousand domains cost nothing until they send.
+//! [`Settings::load`] reads the file and names every mistake in it at once, with its line. It reads no key and opens no
+//! socket: [`Settings::inspect`] looks at what they need, [`Settings::check`] reads all keys too, and the milter reads each
+//! one when it is first needed, so that a hundred thousand domains cost nothing until they send.
 
 mod defaults;
 mod domain;
+mod judge;
 mod kind;
 mod listener;
 mod mistake;
@@ -14,17 +15,18 @@ mod reader;
 mod verify;
 
 pub use domain::key_file_name;
+pub use judge::group_id;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
 pub use verify::{Action, Actions, Verifying};
 
 use crate::{
-    key::{Inspector, KeyMistake, PrivateKey},
+    key::{KeyMistake, PrivateKey},
     name::DomainName,
     provider::{Profile, Profiles},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt, fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -74,6 +76,8 @@ pub struct Listener {
     /// Does mail come here again from a content filter? Then the filter's address proves nothing about who sent it:
     /// only mail that bears `signing.outbound_mark` is signed.
     pub reinjected: bool,
+    /// The line of its socket, or of its table, in the settings file; `None` for a default.
+    pub line: Option<usize>,
 }
 
 /// An address to listen on.
@@ -239,35 +243,6 @@ impl Settings {
         }
         std::iter::successors(name.parent(), DomainName::parent)
             .find_map(|above| self.domains.get(&above).filter(|domain| domain.subdomains))
-    }
-
-    /// Looks at every key file (exists, owner, mode, place) without reading it.
-    pub fn inspect_keys(&self) -> Result<(), Mistakes> {
-        let mut inspector = Inspector::new(&self.key_directory);
-        self.for_every_key(|key| inspector.inspect(&key.path))
-    }
-
-    /// Reads every key in full: what [`Settings::inspect_keys`] does, and whether it is a key of the right type and size.
-    pub fn check_keys(&self) -> Result<(), Mistakes> {
-        self.for_every_key(|key| key.load(&self.key_directory).map(|_| ()))
-    }
-
-    /// Judges every key file once per demand, and gives the mistakes with the lines of their domains.
-    fn for_every_key(&self, mut judge: impl FnMut(&KeyRef) -> Result<(), KeyMistake>) -> Result<(), Mistakes> {
-        let mut seen = HashSet::new();
-        let mut mistakes = Vec::new();
-        for domain in self.domains.values() {
-            for key in &domain.keys {
-                if !seen.insert((key.path.as_os_str(), key.algorithm, key.required_bits)) {
-                    continue;
-                }
-                if let Err(mistake) = judge(key) {
-                    let file = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-                    mistakes.push(Mistake { file, line: Some(domain.line), what: mistake.to_string() });
-                }
-            }
-        }
-        Mistakes::none_or(mistakes)
     }
 }
 

@@ -4,7 +4,7 @@
 //! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
 //! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
 
-use super::finding::Subject;
+use super::{finding::Subject, order::Standing};
 use crate::{
     dkim::{
         record::{Key, KeyRecord},
@@ -47,6 +47,13 @@ pub struct Case<'a> {
     pub expected: &'a Expected,
     /// What DNS said.
     pub facts: &'a Facts,
+}
+
+impl<'a> Case<'a> {
+    /// How the message stands.
+    pub fn standing(&self) -> Standing<'a> {
+        Standing { authenticates: self.authenticates, aligned: self.aligned, spf_aligned: self.spf_aligned }
+    }
 }
 
 /// What the sender (or the domain that is checked) should have.

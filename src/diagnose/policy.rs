@@ -80,6 +80,13 @@ pub fn findings(case: &Case<'_>, known: &[Finding]) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.about(Subject::Dmarc(Some(author.clone())))).collect()
 }
 
+/// What a domain's DMARC record and its existence tell without a message.
+pub fn domain_findings(case: &Case<'_>, domain: &DomainName) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = nonexistent(case, domain).into_iter().chain(undecided(case)).collect();
+    findings.extend(record(case, domain));
+    findings.into_iter().map(|finding| finding.about(Subject::Dmarc(Some(domain.clone())))).collect()
+}
+
 fn no_author(error: &AuthorError) -> Finding {
     match error {
         AuthorError::SeveralFields(count) => {

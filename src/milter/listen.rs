@@ -4,7 +4,7 @@
 //! A stale Unix socket is replaced only if it is a socket and nobody answers on it.
 
 use super::state::{Open, OpenGuard};
-use crate::config::Socket;
+use crate::config::{Socket, group_id};
 use rustix::fs::{Gid, Mode};
 use std::{
     fmt, io,
@@ -54,11 +54,22 @@ pub fn bind(socket: &Socket) -> Result<Bound, ListenError> {
     let failed = |reason: String| ListenError { socket: socket.to_string(), reason };
     match socket {
         Socket::Inet(address) => {
-            let listener = std::net::TcpListener::bind(address).map_err(|error| failed(error.to_string()))?;
+            let listener = std::net::TcpListener::bind(address).map_err(|error| failed(with_fix(&error)))?;
             tcp(listener).map_err(|error| failed(error.to_string()))
         }
         Socket::Unix { path, mode, group } => unix(path, *mode, group.as_deref()).map_err(failed),
         Socket::Systemd(name) => from_systemd(name).map_err(failed),
+    }
+}
+
+/// Why an address cannot be had, and what to do.
+fn with_fix(error: &io::Error) -> String {
+    let text = error.to_string().to_lowercase();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!("{text}; stop who has it (ss -ltnp), or take another port"),
+        io::ErrorKind::AddrNotAvailable => format!("{text}; take an address of this host"),
+        io::ErrorKind::PermissionDenied => format!("{text}; take a port from 1024 on"),
+        _ => text,
     }
 }
 
@@ -98,7 +109,7 @@ fn settle(path: &Path, mode: u32, group: Option<&str>) -> Result<(), String> {
         return Ok(());
     }
     rustix::fs::chown(path, None, Some(Gid::from_raw(group)))
-        .map_err(|error| format!("it cannot be given to its group: {error}"))
+        .map_err(|error| format!("it cannot be given to its group: {error}; only a member of the group may do that"))
 }
 
 /// Gives an open Unix socket another mode and group.
@@ -129,21 +140,6 @@ fn clear_stale(path: &Path) -> Result<(), String> {
         Ok(_) => Err("another process answers on it; stop that process first".into()),
         Err(_) => std::fs::remove_file(path).map_err(|error| format!("the stale socket cannot be removed: {error}")),
     }
-}
-
-/// The number of a group given by number or by name in /etc/group.
-fn group_id(group: &str) -> Result<u32, String> {
-    if let Ok(number) = group.parse() {
-        return Ok(number);
-    }
-    let text = std::fs::read_to_string("/etc/group").map_err(|error| format!("/etc/group: {error}"))?;
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':');
-            (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
-        })
-        .next()
-        .ok_or_else(|| format!("there is no group {group:?}"))
 }
 
 /// Takes the socket that systemd opened under this name (sd_listen_fds(3)).

@@ -127,7 +127,7 @@ impl Facts<'_> {
             SenderRule::Any => {}
             SenderRule::Envelope if self.envelope_fits(domain) => {}
             SenderRule::Envelope => return Err(Why::EnvelopeSender(author)),
-            SenderRule::User if self.user_fits(domain) => {}
+            SenderRule::User if self.user_fits(domain, &author) => {}
             SenderRule::User => return Err(Why::User(author)),
         }
         Ok(domain.clone())
@@ -147,11 +147,12 @@ impl Facts<'_> {
         }
     }
 
-    /// The user is an address within the domain, or one that the domain lists.
+    /// The user is an address of the From domain or of a name above it, up to the domain that we sign for; or one that
+    /// the domain lists. An address below the From domain does not do: who has a subdomain is not its parent.
     ///
     /// Without a user the null sender is exempt, for bounces that Postfix makes itself; with one it is not, or any user
     /// could use any domain by sending from `<>`.
-    fn user_fits(&self, domain: &Domain) -> bool {
+    fn user_fits(&self, domain: &Domain, author: &DomainName) -> bool {
         let Some(user) = self.auth_user else {
             return matches!(address::reverse_path(self.mail_from), Ok(ReversePath::Null));
         };
@@ -159,7 +160,7 @@ impl Facts<'_> {
             || user
                 .rsplit_once('@')
                 .and_then(|(_, host)| DomainName::new(host).ok())
-                .is_some_and(|host| host.is_within(&domain.name))
+                .is_some_and(|host| host.is_within(&domain.name) && author.is_within(&host))
     }
 }
 
@@ -366,6 +367,19 @@ mod tests {
         ] {
             let mail = Mail { sender_rule: "user", user, mail_from, ..OURS };
             assert!(decide(&mail).starts_with(want), "{user:?} {mail_from}: {}", decide(&mail));
+        }
+        // Where one key signs for all names below, a name is used by its own users and by those of names above it.
+        for (user, header, want) in [
+            ("x@sub.wide.example", "From: boss@wide.example\r\n", "pass"),
+            ("x@sub.wide.example", "From: x@sub.wide.example\r\n", "sign"),
+            ("x@sub.wide.example", "From: x@deep.sub.wide.example\r\n", "sign"),
+            ("x@sub.wide.example", "From: y@other.wide.example\r\n", "pass"),
+            ("x@notwide.example", "From: x@wide.example\r\n", "pass"),
+            ("x@wide.example", "From: x@sub.wide.example\r\n", "sign"),
+            ("x@sub.example.com", "From: boss@example.com\r\n", "pass"),
+        ] {
+            let mail = Mail { sender_rule: "user", user: Some(user), header, ..OURS };
+            assert!(decide(&mail).starts_with(want), "{user} {header}: {}", decide(&mail));
         }
     }
 

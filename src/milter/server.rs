@@ -66,13 +66,16 @@ impl Server {
     /// changes. Messages under way end under the settings they began with.
     pub fn reload(&mut self, settings: Settings) -> Result<(), String> {
         let active = self.with_keys_in_use(settings)?;
+        let at = |listener: &Listener, error: ListenError| {
+            active.settings.listener_mistake(listener, &error.reason).to_string()
+        };
         let mut added = Vec::new();
         for listener in &active.settings.listeners {
             match self.running.iter().find(|running| listen::same_place(&running.socket, &listener.socket)) {
                 Some(running) if running.socket == listener.socket => {}
-                Some(_) => listen::resettle(&listener.socket).map_err(|error| error.to_string())?,
+                Some(_) => listen::resettle(&listener.socket).map_err(|error| at(listener, error))?,
                 None => {
-                    added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| error.to_string())?))
+                    added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| at(listener, error))?))
                 }
             }
         }
@@ -100,7 +103,8 @@ impl Server {
         let in_use = before.keys.in_use();
         for domain in active.settings.domains.values() {
             if domain.keys.iter().any(|key| in_use.contains(key)) {
-                active.keys.of(domain, &active.settings.key_directory).map_err(|mistake| mistake.to_string())?;
+                let read = active.keys.of(domain, &active.settings.key_directory);
+                read.map_err(|mistake| active.settings.key_mistake(domain, &mistake).to_string())?;
             }
         }
         Ok(Arc::new(active))

@@ -29,7 +29,7 @@ causes! {
     /// Send exactly one From field with one mailbox; name further authors in Cc or Reply-To, or use Sender.
     /// # Not this
     /// A From field that cannot be read at all is dmarc-from-unreadable.
-    MULTIPLE_FROM = "dmarc-multiple-from", Policy, Error, "From names several authors",
+    MULTIPLE_FROM = "dmarc-multiple-from", Policy, Error, "several authors stand in From",
         seed [], see ["RFC 9989 §11.5", "RFC 5322 §3.6"];
 
     /// There is no From field, or none that names a mailbox.
@@ -42,7 +42,7 @@ causes! {
     /// Write From as `Name <local@domain>`, the name in double quotes where it holds anything but letters and blanks.
     /// # Not this
     /// Several authors are dmarc-multiple-from.
-    FROM_UNREADABLE = "dmarc-from-unreadable", Policy, Error, "From names no author that can be read",
+    FROM_UNREADABLE = "dmarc-from-unreadable", Policy, Error, "no author can be read in From",
         seed [], see ["RFC 9989 §11.5", "RFC 5322 §3.4"];
 
     /// The From domain belongs to a mail portal whose records allow only the portal's own servers.
