@@ -62,11 +62,12 @@ fn a_key_at_a_parent_or_child_domain_is_found_and_proven() {
     ] {
         let mail = MAIL.replace("billing@example.com", &format!("billing@{from}"));
         let mail = Signer::new(&RSA_2048, domain).sign(mail.as_bytes());
-        let said = verify(&mail, &zone().txt(name, &RSA_2048.record()), &[]);
+        let zone = zone().line(&format!("{domain}. A 192.0.2.1")).line(&format!("{from}. MX 0 ."));
+        let said = verify(&mail, &zone.clone().txt(name, &RSA_2048.record()), &[]);
         said.leads("dkim-record-wrong-host", "certain");
         assert_eq!(said.finding("dkim-record-wrong-host")["evidence"][0]["value"], "parent-or-child-domain");
         // Another key of the parent is nobody's mistake.
-        let said = verify(&mail, &zone().txt(name, &OTHER_2048.record()), &[]);
+        let said = verify(&mail, &zone.txt(name, &OTHER_2048.record()), &[]);
         said.leads("dkim-record-not-found", "certain").never(PLACES);
     }
 }

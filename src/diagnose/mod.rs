@@ -73,7 +73,10 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     }
     findings.extend(signature::findings(case, result));
     if result.result != Word::Pass {
-        let explained = findings.iter().any(|finding| finding.effect == Effect::Breaks);
+        // What is wrong with the body says nothing about the key.
+        let explained = findings
+            .iter()
+            .any(|finding| finding.effect == Effect::Breaks && finding.cause.stage <= register::Stage::Match);
         if !explained {
             findings.extend(matching::findings(case, result));
         }
