@@ -26,7 +26,7 @@ causes! {
     /// Add `from` to the fields that the signer signs, or use its default list.
     /// # Not this
     /// A From field that was changed after signing breaks the signature in another way.
-    FROM_NOT_SIGNED = "dkim-from-not-signed", Signature, Error, "From is not signed",
+    FROM_NOT_SIGNED = "dkim-from-not-signed", Signature, Error, "the author is not signed",
         seed [], see ["RFC 6376 §5.4", "RFC 6376 §6.1.1"];
 
     /// The identity in i= lies outside the signing domain.
