@@ -199,6 +199,12 @@ fn each_mistake_is_named_with_its_line() {
         (plain("log = true"), 1, "log: expected a table, found true or false"),
         (plain("trusted_networks = [\"0.0.0.0/0\"]"), 1, "the whole Internet"),
         (limits("\nconnections = 0"), 3, "limits.connections: 0 would serve nobody"),
+        (
+            limits("connections = 1048577"),
+            2,
+            "1048577 is more than a process can have open; a number from 1 to 1048576",
+        ),
+        (limits("connections = 4611686018427387904"), 2, "a number from 1 to 1048576"),
         (limits("idle = 30"), 2, "limits.idle: expected a string, found a number; write it as \"30s\""),
         (limits("header_bytes = 1000"), 2, "would refuse ordinary mail"),
         (signing("fields = [\"from\", \"Received\"]"), 2, "\"received\" is added or changed on the way"),

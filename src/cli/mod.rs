@@ -2,17 +2,20 @@
 //!
 //! A subcommand gives an [`Exit`] or a [`Mistake`]; only this file prints a mistake and only `main` ends the process.
 
+mod check;
 mod config;
 mod demo;
 mod explain;
 mod findings;
 mod input;
 mod keygen;
+mod log;
 mod output;
 mod paint;
 mod publish;
 mod run;
 mod sign;
+mod source;
 mod verify;
 
 use crate::config::{Mistakes, Settings};
@@ -33,12 +36,16 @@ enum Command {
     Run(run::Options),
     /// Judge message files: DKIM, SPF and DMARC, live or from zone files
     Verify(verify::Options),
+    /// The documented checklist, run against DNS: is a domain ready?
+    Check(check::Options),
     /// One cause of failure at length, or the list of all
     Explain(explain::Options),
     /// Sign one message: message in, signed message out
     Sign(sign::Options),
     /// Make a key and print the record to publish
     Keygen(keygen::Options),
+    /// What happened to which message: signed, verified, or why not
+    Log(log::Options),
     /// A first configuration; settings judged and shown
     Config(config::Options),
     /// The whole job on an embedded DNS: no root, no set-up
@@ -101,9 +108,11 @@ fn perform(command: Command) -> Result<Exit, Mistake> {
     match command {
         Command::Run(options) => run::run(options),
         Command::Verify(options) => verify::run(options),
+        Command::Check(options) => check::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Sign(options) => sign::run(options),
         Command::Keygen(options) => keygen::run(options),
+        Command::Log(options) => log::run(options),
         Command::Config(options) => config::run(options),
         Command::Demo(options) => demo::run(options),
     }

@@ -41,7 +41,7 @@ fn sign(settings: &Settings, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let domain = settings
         .domain_for(&author)
         .ok_or_else(|| format!("no key is configured for the From domain {author}; add [domains.\"{author}\"]"))?;
-    let keys = Keys::default().of(domain, &settings.key_directory).map_err(|mistake| mistake.to_string())?.keys;
+    let keys = Keys::default().of(domain, &settings.key_directory).map_err(|mistake| mistake.to_string())?;
     let plan = Plan::new(&settings.signing, domain);
     let mut hasher = plan.body_hasher();
     hasher.write(message.body);

@@ -12,12 +12,14 @@ mod listener;
 mod mistake;
 mod read;
 mod reader;
+mod store;
 mod verify;
 
 pub use domain::key_file_name;
 pub use judge::group_id;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
+pub use store::{Place, Store, Url};
 pub use verify::{Action, Actions, Verifying};
 
 use crate::{
@@ -36,6 +38,9 @@ use std::{
 
 /// The settings file where none is named.
 pub const DEFAULT_FILE: &str = "/etc/waxseal/waxseal.toml";
+
+/// The most that [`Limits::connections`] can be: no process of Linux has more files open than this (fs.nr_open).
+pub const MAX_CONNECTIONS: usize = 1024 * 1024;
 
 /// All settings, checked and complete: defaults filled in, paths resolved against the folder of the settings file.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +65,8 @@ pub struct Settings {
     pub profiles: Profiles,
     /// The log.
     pub log: Log,
+    /// Where events are kept.
+    pub store: Store,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -208,14 +215,15 @@ pub struct Log {
 /// Limits of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections served at once; more wait in the kernel's queue.
+    /// Connections served at once, by all listeners together; more wait in the kernel's queue. At most
+    /// [`MAX_CONNECTIONS`].
     pub connections: usize,
     /// How long a connection may stay silent.
     pub idle: Duration,
     /// How long open sessions may go on after SIGTERM.
     pub drain: Duration,
     /// The largest header that is kept, in octets; beyond, the message is answered with a temporary failure when it was
-    /// to be signed.
+    /// or may have been to be signed. From fields have as much room again.
     pub header_bytes: usize,
 }
 

@@ -1,11 +1,11 @@
 //! The whole file into [`Settings`]: one function a table, each reading top to bottom.
 
 use super::{
-    Limits, Log, Mistake, Mistakes, Settings, Shown, Signing,
+    Limits, Log, MAX_CONNECTIONS, Mistake, Mistakes, Settings, Shown, Signing,
     defaults::{DRAIN_RANGE, EXPIRE_RANGE, IDLE_RANGE, KEY_DIRECTORY, NEVER_SIGNED},
     domain, kind, listener,
     reader::{Reader, Section},
-    verify,
+    store, verify,
 };
 use crate::provider::Profiles;
 use std::{path::Path, sync::Arc};
@@ -48,6 +48,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     let verify = verify::read(reader, root);
     let listeners = listener::all(reader, root, signing.outbound_mark.is_some());
     let log = log(reader, root);
+    let store = store::read(reader, root);
     let limits = limits(reader, root);
     let domains = domain::all(reader, root, &profiles, &key_directory);
     Settings {
@@ -61,6 +62,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         provider_directory,
         profiles,
         log,
+        store,
         limits,
     }
 }
@@ -163,6 +165,13 @@ fn limits(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Limits {
     }
     reader.within(&section, "idle", limits.idle, IDLE_RANGE);
     reader.within(&section, "drain", limits.drain, DRAIN_RANGE);
+    if limits.connections > MAX_CONNECTIONS {
+        let why = format!(
+            "limits.connections: {} is more than a process can have open; a number from 1 to {MAX_CONNECTIONS}",
+            limits.connections
+        );
+        reader.mistake(section.span_of("connections"), why);
+    }
     if limits.header_bytes < LEAST_HEADER_BYTES {
         let why = format!(
             "limits.header_bytes: {} would refuse ordinary mail; at least {LEAST_HEADER_BYTES}",

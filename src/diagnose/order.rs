@@ -50,8 +50,10 @@ pub fn arrange(standing: Standing<'_>, findings: Vec<Finding>) -> Vec<Placed> {
     }
     if !standing.authenticates
         && !placed.iter().any(|placed| placed.severity == Severity::Error)
-        && let Some(first) =
-            placed.iter_mut().filter(|placed| placed.primary).min_by_key(|placed| rank(standing, placed))
+        && let Some(first) = placed
+            .iter_mut()
+            .filter(|placed| placed.primary && placed.finding.effect == Effect::Breaks)
+            .min_by_key(|placed| rank(standing, placed))
     {
         first.severity = Severity::Error;
     }
