@@ -169,7 +169,7 @@ fn read_duration(value: &DeValue<'_>) -> Result<Duration, String> {
 }
 
 /// A duration of whole seconds as the settings write it.
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (unit, length) = UNITS.iter().find(|(_, length)| seconds.is_multiple_of(*length)).copied().unwrap_or(("s", 1));
     format!("{}{unit}", seconds / length)
