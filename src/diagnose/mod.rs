@@ -24,7 +24,7 @@ mod place;
 mod policy;
 mod propagation;
 mod signature;
-pub mod spf;
+mod spf;
 mod transport;
 pub mod undo;
 
