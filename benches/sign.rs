@@ -56,6 +56,6 @@ fn prepare(domain: &str) -> (tempfile::TempDir, Plan, Vec<Arc<PrivateKey>>) {
     let settings: Settings = settings(folder.path(), "inet:127.0.0.1:0");
     let name = DomainName::new(domain).expect("a name");
     let domain = settings.domain_for(&name).expect("configured").clone();
-    let keys = Keys::default().of(&domain, &settings.key_directory).expect("keys").keys;
+    let keys = Keys::default().of(&domain, &settings.key_directory).expect("keys");
     (folder, Plan::new(&settings.signing, &domain), keys)
 }

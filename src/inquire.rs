@@ -72,6 +72,11 @@ impl Inquiry {
         }
     }
 
+    /// May authoritative servers be asked?
+    pub fn live(&mut self, live: bool) {
+        self.facts.live = live;
+    }
+
     /// What is known now.
     pub fn facts(&self) -> &Facts {
         &self.facts

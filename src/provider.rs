@@ -128,8 +128,8 @@ pub enum NoSelector {
         environment: String,
         /// The region asked for.
         region: String,
-        /// The pairs that exist, with their selectors.
-        exist: Vec<(String, String, DomainName)>,
+        /// The pairs that exist, with their selectors, as [`Profile::listed_places`] writes them.
+        exist: String,
     },
 }
 
@@ -143,8 +143,14 @@ impl Profile {
                 provider: self.name.clone(),
                 environment: environment.to_owned(),
                 region: region.to_owned(),
-                exist: self.places().map(|(e, r, s)| (e.to_owned(), r.to_owned(), s.selector.clone())).collect(),
+                exist: self.listed_places(),
             })
+    }
+
+    /// Every environment and region with its selector, for people: `private kr (ncpcompubkr), private jp (...)`.
+    pub fn listed_places(&self) -> String {
+        let places: Vec<_> = self.places().map(|(e, r, entry)| format!("{e} {r} ({})", entry.selector)).collect();
+        if places.is_empty() { "none".to_owned() } else { places.join(", ") }
     }
 
     /// Every environment and region with its selector; legacy selectors have no place.
@@ -271,15 +277,10 @@ impl fmt::Display for NoSelector {
             NoSelector::Provider { asked, exist } => {
                 write!(f, "no provider {asked:?}; those that exist: {}", exist.join(", "))
             }
-            NoSelector::Place { provider, environment, region, exist } => {
-                let pairs: Vec<_> =
-                    exist.iter().map(|(env, region, selector)| format!("{env} {region} ({selector})")).collect();
-                write!(
-                    f,
-                    "{provider} has no selector for environment {environment:?}, region {region:?}; those that exist: {}",
-                    pairs.join(", ")
-                )
-            }
+            NoSelector::Place { provider, environment, region, exist } => write!(
+                f,
+                "{provider} has no selector for environment {environment:?}, region {region:?}; those that exist: {exist}"
+            ),
         }
     }
 }

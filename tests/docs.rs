@@ -168,6 +168,12 @@ fn run_ours(home: &Path, zone: &Path, arguments: &str) {
         ["config", "init"] => command.arg("--dir").arg(&there).arg("--dns").arg(zone),
         ["config", "check"] => command.arg("--config").arg(there.join("waxseal.toml")),
         ["keygen"] => command.arg("--dns").arg(zone),
+        // The service would have made the store by then: an event of a log stands in for it.
+        ["log", ..] => {
+            let log = home.join("log");
+            fs::write(&log, "{\"action\":\"pass\"}\n").expect("written");
+            command.arg("--from-log").arg(log)
+        }
         _ => panic!("teach this test how to run: {arguments}"),
     };
     run(&mut command);
@@ -202,6 +208,27 @@ fn every_command_is_in_the_table() {
         let arguments: Vec<&str> = line.split('`').next().expect("a command").split(' ').collect();
         run(Command::new(WAXSEAL).args(arguments).arg("--help"));
     }
+}
+
+#[test]
+fn the_commands_that_read_the_settings_are_those_that_are_named() {
+    let readme = page("README.md");
+    let sentence = readme.lines().find(|line| line.contains("or the file named by `--config`")).expect("the sentence");
+    let (named, _) = sentence.split_once(" read `").expect("what they read");
+    let named: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
+    let mut reading = Vec::new();
+    for line in readme.lines().filter_map(|line| line.strip_prefix("| `waxseal ")) {
+        let command = line.split('`').next().expect("a command");
+        let help = run(Command::new(WAXSEAL).args(command.split(' ')).arg("--help"));
+        if help.contains("--config <FILE>") {
+            assert!(help.contains("/etc/waxseal/waxseal.toml"), "{command}: {help}");
+            reading.push(command);
+        }
+    }
+    reading.sort_unstable();
+    let mut sorted = named.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, reading, "{sentence}");
 }
 
 /// The log line of README.md has the fields of a real one, in their order.
@@ -542,7 +569,10 @@ fn every_fault_of_a_key_file_is_explained() {
         KeyReason::FolderOwner(path(), 1000),
         KeyReason::FolderMode(path(), 0o777),
         KeyReason::TooLarge,
+        KeyReason::Empty,
         KeyReason::NotPem(text()),
+        KeyReason::Der,
+        KeyReason::NotAlone(vec!["a private key".into(), "a certificate".into()]),
         KeyReason::NotAPrivateKey("a public key".into()),
         KeyReason::Corrupt(text()),
         KeyReason::WrongType { found: KeyType::Ed25519, wanted: KeyType::Rsa },
@@ -557,6 +587,7 @@ fn every_fault_of_a_key_file_is_explained() {
             KeyReason::Missing | KeyReason::Unreadable(_) | KeyReason::NotAFile | KeyReason::Outside { .. } => {}
             KeyReason::FileOwner(_) | KeyReason::FileMode(_) => {}
             KeyReason::FolderOwner(..) | KeyReason::FolderMode(..) | KeyReason::TooLarge => {}
+            KeyReason::Empty | KeyReason::Der | KeyReason::NotAlone(_) => {}
             KeyReason::NotPem(_) | KeyReason::NotAPrivateKey(_) | KeyReason::Corrupt(_) => {}
             KeyReason::WrongType { .. } | KeyReason::WrongBits { .. } => {}
             KeyReason::TooShort(_) | KeyReason::TooShortToSign(_) | KeyReason::TooLong(_) => {}

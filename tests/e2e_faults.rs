@@ -291,6 +291,10 @@ fn mistakes_at_the_start_end_it_with_status_2() {
         (settings_for(&key).replace("first.pem", "none.pem"), "none.pem"),
         (settings_for(&key).replace("selector", "selektor"), "selektor"),
         ("[[listener]]\nsocket = \"unix:keys\"\n".into(), "keys"),
+        (
+            "limits.connections = 4611686018427387904\n".into(),
+            "waxseal.toml:3: limits.connections: 4611686018427387904 is",
+        ),
     ] {
         home.settings(&settings);
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waxseal"));

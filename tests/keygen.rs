@@ -119,7 +119,7 @@ fn ed25519_has_a_record_and_a_selector_of_its_own() {
     assert_eq!(p.len(), 44);
     openssl(&["pkey", "-in", "example.com.ed.pem", "-noout"], place.0.path());
     let refusal = refused(&place.keygen("--environment financial --region kr --ed25519"));
-    assert!(refusal.contains("ncloud demands an RSA key under ncpcomfin"), "{refusal}");
+    assert!(refusal.contains("ncloud demands an RSA key of 2048 bits under ncpcomfin"), "{refusal}");
 }
 
 #[test]
@@ -179,13 +179,19 @@ fn wrong_places_are_refused_with_those_that_exist() {
     for (arguments, want) in [
         ("--environment financial --region jp", "those that exist: private kr (ncpcompubkr), private jp"),
         ("--environment private --region kr --provider nobody", "no provider \"nobody\"; those that exist: ncloud"),
-        ("--environment private", "--region"),
+        ("--environment private", "--environment private needs a --region; those of ncloud that exist: private kr ("),
+        ("--region kr", "--region kr needs an --environment; those of ncloud that exist: private kr (ncpcompubkr), "),
+        ("--environment financial", "public kr (ncpcomgov)\nwith a selector of your own, give --selector NAME"),
+        ("--environment private --region eu", "\nwith a selector of your own, give --selector NAME"),
+        ("--provider nobody", "no provider \"nobody\"; those that exist: ncloud"),
         ("--environment private --region kr --selector own", "cannot be used with"),
-        ("", "--environment"),
+        ("", "give --environment and --region; those of ncloud that exist: private kr (ncpcompubkr), private jp"),
         ("--selector sel;ector", "cannot stand in a domain name"),
     ] {
-        let refusal = refused(&place.keygen(arguments));
-        assert!(refusal.contains(want), "{arguments}: {refusal}");
+        for command in ["keygen", "config init --dir etc"] {
+            let refusal = refused(&place.waxseal(&format!("{command} --domain example.com --dns zone {arguments}")));
+            assert!(refusal.contains(want), "{command} {arguments}: {refusal}");
+        }
     }
     assert_eq!(place.files(), before);
 }

@@ -1,6 +1,6 @@
 //! The milter over its own protocol: a real server in this process, and a client that speaks as an MTA does.
 
-use indymilter_test::{Actions, EomAction, EomActions, MacroStage, ProtoOpts, Status, TestConnection};
+use indymilter_test::{Actions, EomAction, EomActions, MacroStage, ProtoOpts, SocketInfo, Status, TestConnection};
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,13 +31,22 @@ impl Site {
     }
 
     fn address(&self) -> SocketAddr {
-        let address = self.server.addresses().remove(0);
-        address.strip_prefix("inet:").expect("an inet listener").parse().expect("an address")
+        self.addresses().remove(0)
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let address =
+            |text: &String| text.strip_prefix("inet:").expect("an inet listener").parse().expect("an address");
+        self.server.addresses().iter().map(address).collect()
     }
 
     async fn open(&self) -> TestConnection {
-        TestConnection::configure().exact_leading_space(true).open_tcp(self.address()).await.expect("a connection")
+        open(self.address()).await
     }
+}
+
+async fn open(address: SocketAddr) -> TestConnection {
+    TestConnection::configure().exact_leading_space(true).open_tcp(address).await.expect("a connection")
 }
 
 fn settings(folder: &Path, lines: &str) -> Settings {
@@ -304,4 +313,161 @@ async fn a_connection_that_stays_silent_is_closed() {
     let mut silent = TcpStream::connect(site.address()).await.expect("a connection");
     // Nothing is said; the end comes from the other side.
     assert_eq!(silent.read(&mut [0; 16]).await.expect("an orderly end"), 0);
+}
+
+/// A resolver that answers nobody, so that what is verified has its results at once.
+const NO_DNS: &str =
+    "verify.resolver = \"127.0.0.1:9\"\nverify.dns_timeout = \"1s\"\nverify.authserv_id = \"mx.example\"\n";
+
+/// More than `limits.header_bytes = 65536` allows, to the last octet, and then these fields.
+fn behind_too_much<'a>(filler: &'a str, last: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let large = std::iter::repeat_n(("X-Filler", filler), 64);
+    let small = std::iter::repeat_n(("X", ""), 1000);
+    large.chain(small).chain(last.iter().copied()).collect()
+}
+
+#[tokio::test]
+async fn mail_that_could_be_ours_is_held_if_its_header_is_too_large() {
+    let marked =
+        "signing.outbound_mark = \"X-Mark: secret\"\n[[listener]]\nsocket = \"inet:127.0.0.1:0\"\nreinjected = true\n";
+    let filler = "x".repeat(1020);
+    for (lines, last) in [
+        ("", &[("From", " a@example.com")][..]),
+        ("", &[("X-Filler", &filler), ("From", " a@example.com")]),
+        ("", &[("Subject", " nobody wrote this")]),
+        (marked, &[("X-Mark", " secret"), ("From", " a@example.com")]),
+        (marked, &[("From", " a@example.com"), ("X-Mark", " secret")]),
+    ] {
+        let site = Site::start(&format!("limits.header_bytes = 65536\n{lines}"));
+        let mut connection = site.open().await;
+        begin(&mut connection).await;
+        let (actions, status) = send(&mut connection, &behind_too_much(&filler, last), &[BODY]).await;
+        assert_eq!(actions.actions, [], "{last:?}");
+        let Status::Tempfail { message } = status else { panic!("{last:?}: {status:?}") };
+        assert_eq!(message.expect("a text").to_str(), Ok("451 4.7.0 Message cannot be signed at the moment"));
+
+        // The next message is not taken for a part of it.
+        let mark = if lines.is_empty() { None } else { Some(("X-Mark", " secret")) };
+        let fields: Vec<_> = FIELDS.into_iter().chain(mark).collect();
+        let (actions, _) = send(&mut connection, &fields, &[BODY]).await;
+        assert!(matches!(actions.actions.last(), Some(EomAction::InsertHeader { .. })), "{actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn mail_that_is_not_ours_passes_whatever_the_size_of_its_header() {
+    let site =
+        Site::start(&format!("limits.header_bytes = 65536\n{NO_DNS}signing.outbound_mark = \"X-Mark: secret\"\n"));
+    let filler = "x".repeat(1020);
+    let mut connection = site.open().await;
+    connection.connect("client.example", [192, 0, 2, 7]).await.expect("connect");
+    let results =
+        [("Authentication-Results", " other.example; none"), ("Authentication-Results", " mx.example; spf=pass")];
+    let fields =
+        behind_too_much(&filler, &[results[0], results[1], results[0], results[1], ("From", " a@example.com")]);
+    let (actions, status) = send(&mut connection, &fields, &[BODY]).await;
+    assert_eq!(status, Status::Accept);
+    let [
+        EomAction::DeleteHeader { index: 4, .. },
+        EomAction::DeleteHeader { index: 2, .. },
+        EomAction::InsertHeader { value, .. },
+    ] = &actions.actions[..]
+    else {
+        panic!("forged results must go, wherever they stand: {actions:?}")
+    };
+    let value = value.to_str().expect("text");
+    assert!(
+        value.contains("dmarc=temperror") && value.contains("header.from=example.com"),
+        "its author is known: {value}"
+    );
+    connection.close().await.expect("close");
+
+    // From our networks, but by somebody whom we do not sign for.
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    let fields = behind_too_much(&filler, &[("X-Mark", " other"), ("X-Mark", " secret"), ("From", " a@other.example")]);
+    let (actions, status) = send(&mut connection, &fields, &[BODY]).await;
+    assert_eq!((actions.actions.len(), status), (0, Status::Accept), "its way to the filter keeps the mark");
+}
+
+#[tokio::test]
+async fn a_client_without_an_address_is_not_trusted() {
+    for mode in ["auto", "sign"] {
+        let site = Site::start(&format!("{NO_DNS}[[listener]]\nsocket = \"inet:127.0.0.1:0\"\nmode = \"{mode}\"\n"));
+        let mut connection = site.open().await;
+        connection.connect("unknown", SocketInfo::Unknown).await.expect("connect");
+        let (actions, status) = send(&mut connection, &FIELDS, &[BODY]).await;
+        assert_eq!(status, Status::Accept, "{mode}");
+        match (&actions.actions[..], mode) {
+            ([], "sign") => {}
+            ([EomAction::InsertHeader { name, value, .. }], "auto") => {
+                assert_eq!(name.to_str(), Ok("Authentication-Results"));
+                let value = value.to_str().expect("text").replace("\n\t", " ");
+                assert!(value.contains("spf=none reason=\"the client has no address\""), "{value}");
+            }
+            (other, _) => panic!("{mode}: {other:?}"),
+        }
+        // A program on the host of the MTA, however, is ours.
+        let mut connection = site.open().await;
+        connection.connect("localhost", "/run/submit").await.expect("connect");
+        signature(&send(&mut connection, &FIELDS, &[BODY]).await.0);
+    }
+}
+
+#[tokio::test]
+async fn what_can_never_be_signed_is_refused_for_good() {
+    let site = Site::start("");
+    let mut connection = site.open().await;
+    begin(&mut connection).await;
+    let fields: Vec<_> = std::iter::repeat_n(("To", " b@example.net"), 300).chain(FIELDS).collect();
+    let (actions, status) = send(&mut connection, &fields, &[BODY]).await;
+    assert_eq!(actions.actions, []);
+    let Status::Reject { message } = status else { panic!("{status:?}") };
+    let message = message.expect("a text").into_string().expect("text");
+    assert!(message.starts_with("550 5.6.0 Message cannot be signed: 3"), "{message}");
+    assert!(message.ends_with("header fields would have to be signed, and at most 256 can be"), "{message}");
+    signature(&send(&mut connection, &FIELDS, &[BODY]).await.0);
+}
+
+const TWO_LISTENERS: &str =
+    "[[listener]]\nsocket = \"inet:127.0.0.1:0\"\n[[listener]]\nsocket = \"inet:127.0.0.2:0\"\n";
+
+/// With one place in all: who has it is served, at whichever listener; who comes then waits, at whichever listener.
+#[tokio::test]
+async fn the_limit_of_connections_holds_for_all_listeners_together() {
+    let site = Site::start(&format!("limits.connections = 1\n{TWO_LISTENERS}"));
+    let addresses = site.addresses();
+    for (first, second) in [(0, 1), (1, 0), (0, 0)] {
+        let mut served = open(addresses[first]).await;
+        let waiting = tokio::spawn(open(addresses[second]));
+        begin(&mut served).await;
+        for _ in 0..20 {
+            signature(&send(&mut served, &FIELDS, &[BODY]).await.0);
+        }
+        assert!(!waiting.is_finished(), "two are served at once");
+        served.close().await.expect("close");
+        let mut next = waiting.await.expect("it is served once there is a place");
+        begin(&mut next).await;
+        signature(&send(&mut next, &FIELDS, &[BODY]).await.0);
+        next.close().await.expect("close");
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_a_reload_takes_away_finishes_what_it_began() {
+    let mut site = Site::start(TWO_LISTENERS);
+    let leaving = site.addresses()[1];
+    let mut connection = open(leaving).await;
+    begin(&mut connection).await;
+    connection.mail(["<a@example.com>"]).await.expect("mail");
+    let kept = "[[listener]]\nsocket = \"inet:127.0.0.1:0\"\n";
+    site.server.reload(settings(site.folder.path(), kept)).expect("one listener less");
+    assert_eq!(site.addresses().len(), 1);
+    connection.abort().await.expect("abort");
+    for _ in 0..20 {
+        signature(&send(&mut connection, &FIELDS, &[BODY]).await.0);
+    }
+    connection.close().await.expect("close");
+    site.server.drain().await;
+    assert!(TcpStream::connect(leaving).await.is_err(), "it takes no new connections");
 }

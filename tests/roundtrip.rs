@@ -66,7 +66,7 @@ impl Site {
     }
 
     fn keys(&self) -> Vec<Arc<waxseal::key::PrivateKey>> {
-        Keys::default().of(self.domain(), &self.settings.key_directory).expect("keys").keys
+        Keys::default().of(self.domain(), &self.settings.key_directory).expect("keys")
     }
 
     fn sign(&self, mail: &[u8]) -> Vec<u8> {

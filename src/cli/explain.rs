@@ -2,13 +2,10 @@
 //!
 //! The text is the comment above the cause in the register, so that the program, the docs and the code say the same.
 
-use super::{Exit, Mistake, paint::Paint};
+use super::{Exit, Mistake, output, paint::Paint};
 use crate::diagnose::register::{self, Cause, SEED_TITLE, SEED_URL};
 use serde_json::json;
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::fmt::Write as _;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -34,19 +31,14 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
             if options.json { one_json(cause) } else { page(cause, Paint::stdout()) }
         }
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Mistake::new(format!("standard output: {error}")))
-        }
-        _ => Ok(Exit::Good),
-    }
+    output::write(text).map(|()| Exit::Good)
 }
 
 /// No such cause: the nearest names, if any are near.
 fn unknown(code: &str) -> Mistake {
     let wanted = code.trim().to_ascii_lowercase();
     let mut near: Vec<(usize, &str)> =
-        register::all().map(|cause| (distance(&wanted, cause.code), cause.code)).collect();
+        register::all().map(|cause| (strsim::damerau_levenshtein(&wanted, cause.code), cause.code)).collect();
     near.sort_unstable();
     let near: Vec<&str> = near.iter().filter(|(far, _)| *far <= 4).take(3).map(|(_, code)| *code).collect();
     let hint = match near.as_slice() {
@@ -54,22 +46,6 @@ fn unknown(code: &str) -> Mistake {
         near => format!("did you mean {}?", near.join(" or ")),
     };
     Mistake::new(format!("no cause is called {code:?}: {hint}"))
-}
-
-/// How many characters must change (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in other.iter().enumerate() {
-            let cost = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 fn list(paint: Paint) -> String {

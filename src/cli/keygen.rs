@@ -3,7 +3,7 @@
 //! Nothing is ever overwritten. The name in DNS is looked up before the key is made, so a refusal leaves nothing behind.
 
 use super::{
-    Exit, Mistake,
+    Exit, Mistake, output,
     publish::{self, Look, Place},
 };
 use crate::{
@@ -58,22 +58,32 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     make_folder(&options.out)?;
     let new = make_key(&path, algorithm)?;
     let record = Record { name, value: new.key.public_record() };
-    match options.format {
+    let written = match options.format {
         Some(format) => {
-            println!("{}", record.write(format.form()));
-            eprintln!("{}", describe(&path, &new));
+            output::say(describe(&path, &new));
+            output::write(record.write(format.form()) + "\n")
         }
-        None => {
-            println!("{}", describe(&path, &new));
-            println!("publish at {}, type TXT, one record, in the form that your DNS takes\n", record.name);
-            print!("{}", publish::all_forms(&record));
-        }
+        None => output::write(format!(
+            "{}\npublish at {}, type TXT, one record, in the form that your DNS takes\n\n{}",
+            describe(&path, &new),
+            record.name,
+            publish::all_forms(&record)
+        )),
+    };
+    for note in look_note.into_iter().chain(publish::notes(&chosen)).chain(owner_note(&path)) {
+        output::say(format_args!("note: {note}"));
     }
-    let notes = [look_note, publish::provider_note(&chosen), owner_note(&path)];
-    for note in notes.into_iter().flatten() {
-        eprintln!("note: {note}");
-    }
-    Ok(Exit::Good)
+    written.map_err(|mistake| kept(&mistake, &path, &record)).map(|()| Exit::Good)
+}
+
+/// The key was made, and what there was to say of it could not be written: nothing of it may be lost.
+pub fn kept(mistake: &Mistake, path: &Path, record: &Record) -> Mistake {
+    Mistake::new(format!(
+        "{mistake}\nthe key was made and stays in {}; publish at {}, type TXT, one record:\n{}",
+        path.display(),
+        record.name,
+        record.write(RecordForm::Single)
+    ))
 }
 
 impl Format {
@@ -131,9 +141,8 @@ pub fn make_folder(folder: &Path) -> Result<(), Mistake> {
     };
     make().map_err(|error: io::Error| Mistake::new(format!("{} cannot be made: {error}", folder.display())))?;
     let judged = Inspector::new(folder).folder(folder);
-    judged.map_err(|reason| match reason.fix(folder) {
-        Some(fix) => Mistake::new(format!("no key is put into {}: {reason}; {fix}", folder.display())),
-        None => Mistake::new(format!("no key is put into {}: {reason}", folder.display())),
+    judged.map_err(|reason| {
+        Mistake::new(format!("no key is put into {}: {reason}; {}", folder.display(), reason.fix(folder)))
     })
 }
 

@@ -2,19 +2,23 @@
 //!
 //! A subcommand gives an [`Exit`] or a [`Mistake`]; only this file prints a mistake and only `main` ends the process.
 
+mod check;
 mod config;
 mod demo;
 mod explain;
 mod findings;
 mod input;
 mod keygen;
+mod log;
+mod output;
 mod paint;
 mod publish;
 mod run;
 mod sign;
+mod source;
 mod verify;
 
-use crate::config::Settings;
+use crate::config::{Mistakes, Settings};
 use clap::{Parser, Subcommand};
 use std::{fmt, path::Path, process::ExitCode};
 
@@ -32,12 +36,16 @@ enum Command {
     Run(run::Options),
     /// Judge message files: DKIM, SPF and DMARC, live or from zone files
     Verify(verify::Options),
+    /// The documented checklist, run against DNS: is a domain ready?
+    Check(check::Options),
     /// One cause of failure at length, or the list of all
     Explain(explain::Options),
     /// Sign one message: message in, signed message out
     Sign(sign::Options),
     /// Make a key and print the record to publish
     Keygen(keygen::Options),
+    /// What happened to which message: signed, verified, or why not
+    Log(log::Options),
     /// A first configuration; settings judged and shown
     Config(config::Options),
     /// The whole job on an embedded DNS: no root, no set-up
@@ -85,30 +93,46 @@ impl fmt::Display for Mistake {
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
+    match Arguments::try_parse() {
+        Ok(arguments) => status(perform(arguments.command)),
+        Err(mistake) if mistake.use_stderr() => {
+            // Where standard error fails, the status is all that is left to tell.
+            let _ = mistake.print();
+            ExitCode::from(2)
+        }
+        Err(help) => status(output::help(&help).map(|()| Exit::Good)),
+    }
+}
+
+fn perform(command: Command) -> Result<Exit, Mistake> {
+    match command {
         Command::Run(options) => run::run(options),
         Command::Verify(options) => verify::run(options),
+        Command::Check(options) => check::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Sign(options) => sign::run(options),
         Command::Keygen(options) => keygen::run(options),
+        Command::Log(options) => log::run(options),
         Command::Config(options) => config::run(options),
         Command::Demo(options) => demo::run(options),
-    };
+    }
+}
+
+fn status(result: Result<Exit, Mistake>) -> ExitCode {
     match result {
         Ok(Exit::Good) => ExitCode::SUCCESS,
         Ok(Exit::Failed) => ExitCode::from(1),
         Ok(Exit::Temporary) => ExitCode::from(75),
         Err(mistake) => {
-            eprintln!("waxseal: {mistake}");
+            output::say(format_args!("waxseal: {mistake}"));
             ExitCode::from(2)
         }
     }
 }
 
-/// Settings whose key files exist and are safe; what the keys hold is seen when they are first needed.
-fn load_settings(file: &Path) -> Result<Settings, Mistake> {
+/// Settings of a file, judged against this machine.
+fn load_settings(file: &Path, judge: fn(&Settings) -> Result<(), Mistakes>) -> Result<Settings, Mistake> {
     let settings = Settings::load(file).map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
-    settings.inspect_keys().map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
+    judge(&settings).map_err(|mistakes| Mistake::new(mistakes.to_string()))?;
     Ok(settings)
 }

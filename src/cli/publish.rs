@@ -29,13 +29,13 @@ pub struct Place {
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub domain: DomainName,
     /// The environment at the provider: private, financial or public
-    #[arg(long, value_name = "ENV", requires = "region", required_unless_present = "selector")]
+    #[arg(long, value_name = "ENV")]
     pub environment: Option<String>,
     /// The region at the provider: kr, jp or sg
-    #[arg(long, value_name = "REGION", requires = "environment")]
+    #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
     /// The provider whose selectors are meant [default: ncloud]
-    #[arg(long, value_name = "NAME", requires = "environment")]
+    #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
     /// A folder of provider profiles of your own
     #[arg(long, value_name = "DIR")]
@@ -63,8 +63,10 @@ pub struct Look {
 pub struct Chosen {
     /// s=.
     pub selector: DomainName,
-    /// The profile that chose it.
+    /// The profile that it belongs to, whether it was chosen by place or named.
     pub profile: Option<Arc<Profile>>,
+    /// What its owner should know who named it.
+    named: Option<String>,
 }
 
 impl Place {
@@ -76,15 +78,27 @@ impl Place {
                 Mistake::new(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
             })?,
         };
-        if let Some(selector) = &self.selector {
-            return Ok(Chosen { selector: selector.clone(), profile: None });
+        match &self.selector {
+            Some(selector) => Ok(Chosen::named(selector, &profiles)),
+            None => self.choose_by_place(&profiles).map_err(|what| {
+                Mistake::new(format!("{what}\nwith a selector of your own, give --selector NAME in place of these"))
+            }),
         }
+    }
+
+    fn choose_by_place(&self, profiles: &Profiles) -> Result<Chosen, String> {
         let provider = self.provider.as_deref().unwrap_or(DEFAULT_PROVIDER);
-        let (environment, region) =
-            (self.environment.as_deref().unwrap_or_default(), self.region.as_deref().unwrap_or_default());
-        let profile = profiles.get(provider).map_err(|none| Mistake::new(none.to_string()))?;
-        let entry = profile.selector(environment, region).map_err(|none| Mistake::new(none.to_string()))?;
-        Ok(Chosen { selector: entry.selector.clone(), profile: Some(profile.clone()) })
+        let profile = profiles.get(provider).map_err(|none| none.to_string())?;
+        let what = match (&self.environment, &self.region) {
+            (Some(environment), Some(region)) => {
+                let entry = profile.selector(environment, region).map_err(|none| none.to_string())?;
+                return Ok(Chosen { selector: entry.selector.clone(), profile: Some(profile.clone()), named: None });
+            }
+            (Some(environment), None) => format!("--environment {environment} needs a --region"),
+            (None, Some(region)) => format!("--region {region} needs an --environment"),
+            (None, None) => "a selector is needed: give --environment and --region".to_owned(),
+        };
+        Err(format!("{what}; those of {} that exist: {}", profile.name, profile.listed_places()))
     }
 
     /// Where the record of a key under this selector stands.
@@ -96,11 +110,30 @@ impl Place {
 }
 
 impl Chosen {
+    /// A selector by its name. Where it is one of a profile, what the profile demands holds for it too.
+    fn named(selector: &DomainName, profiles: &Profiles) -> Chosen {
+        let found = profiles.by_selector(selector);
+        let named = found.map(|(profile, entry)| match (&entry.environment, &entry.region) {
+            _ if entry.legacy => format!(
+                "{selector} is a legacy selector of {} ({}), which gives it out no longer; take --environment and \
+                 --region, or a selector of your own",
+                profile.name, profile.title
+            ),
+            (Some(environment), Some(region)) => format!(
+                "{selector} is the selector of {} ({}) for environment {environment}, region {region}",
+                profile.name, profile.title
+            ),
+            _ => format!("{selector} is a selector of {} ({})", profile.name, profile.title),
+        });
+        Chosen { selector: selector.clone(), profile: found.map(|(profile, _)| profile.clone()), named }
+    }
+
     /// Can a new key of this type stand under the selector?
     pub fn admits(&self, algorithm: KeyType) -> Result<(), Mistake> {
-        match &self.profile {
-            Some(profile) if algorithm != KeyType::Rsa && profile.key_bits.is_some() => Err(Mistake::new(format!(
-                "{} demands an RSA key under {}; give the {} key a selector of its own: --selector NAME",
+        let demand = self.profile.as_ref().and_then(|profile| Some((profile, profile.key_bits?)));
+        match demand {
+            Some((profile, bits)) if algorithm != KeyType::Rsa => Err(Mistake::new(format!(
+                "{} demands an RSA key of {bits} bits under {}; give the {} key a selector of its own: --selector NAME",
                 profile.name,
                 self.selector,
                 algorithm.as_str()
@@ -187,13 +220,16 @@ pub fn all_forms(record: &Record) -> String {
 }
 
 /// What to know before publishing under a provider's selector.
-pub fn provider_note(chosen: &Chosen) -> Option<String> {
-    let profile = chosen.profile.as_ref().filter(|profile| profile.signs_only_when_verified)?;
-    Some(format!(
-        "this record is for mail that you sign yourself; where {} signs for you, publish the value of its console \
-         instead, and sign with your own --selector",
-        profile.name
-    ))
+pub fn notes(chosen: &Chosen) -> impl Iterator<Item = String> {
+    let profile = chosen.profile.as_ref().filter(|profile| profile.signs_only_when_verified);
+    let signer = profile.map(|profile| {
+        format!(
+            "this record is for mail that you sign yourself; where {} signs for you, publish the value of its console \
+             instead, and sign with your own --selector",
+            profile.name
+        )
+    });
+    chosen.named.clone().into_iter().chain(signer)
 }
 
 fn could_not_look(name: &DomainName, why: &str) -> String {

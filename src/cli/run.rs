@@ -5,8 +5,8 @@
 use super::{Exit, Mistake};
 use crate::{
     config::{DEFAULT_FILE, Settings},
-    event::log,
-    milter::Server,
+    event::{Journal, log},
+    milter::{ListenError, Server},
 };
 use sd_notify::NotifyState;
 use std::{path::PathBuf, time::Duration};
@@ -22,7 +22,7 @@ pub struct Options {
 
 /// Runs the milter until a signal ends it.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
-    let settings = super::load_settings(&options.config)?;
+    let settings = super::load_settings(&options.config, Settings::inspect)?;
     let _log = log::start(&settings.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -36,26 +36,38 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     let domains = settings.domains.len();
-    let mut server = Server::start(settings).map_err(|error| Mistake::new(error.to_string()))?;
+    doubt(&settings);
+    let places = Settings { file: settings.file.clone(), listeners: settings.listeners.clone(), ..Settings::default() };
+    let (journal, store) = (Journal::new(&settings.log), settings.store.clone());
+    let mut server = Server::start_with(settings, journal.clone()).map_err(|error| not_listening(&places, &error))?;
+    journal.keep_in(&store);
     for address in server.addresses() {
         tracing::info!("listening on {address}");
     }
     tracing::info!("ready: version {}, {domains} domains", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
+    let mut exit = Exit::Good;
     let mut alive = tokio::time::interval(watchdog_period());
     loop {
         tokio::select! {
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
-            _ = hangup.recv() => reload(&mut server, config),
+            _ = hangup.recv() => reload(&mut server, &journal, config),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            why = server.failed() => {
+                // Half a milter looks alive to whoever watches it; one that has ended is started again.
+                tracing::error!("{why}");
+                exit = Exit::Failed;
+                break;
+            }
         }
     }
     tracing::info!("stopping: no new connections, open ones end");
     notify(&[NotifyState::Stopping]);
     server.drain().await;
+    journal.close().await;
     tracing::info!("stopped");
-    Ok(Exit::Good)
+    Ok(exit)
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, Mistake> {
@@ -63,18 +75,39 @@ fn listen_for(kind: SignalKind) -> Result<Signal, Mistake> {
 }
 
 /// All or nothing: a mistake anywhere leaves the old settings in force.
-fn reload(server: &mut Server, config: &std::path::Path) {
+fn reload(server: &mut Server, journal: &Journal, config: &std::path::Path) {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
     notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
-    let outcome = super::load_settings(config)
+    let outcome = super::load_settings(config, Settings::inspect)
         .map_err(|mistake| mistake.to_string())
         .and_then(|settings| server.reload(settings));
     match outcome {
-        Ok(()) => tracing::info!("reloaded: {} domains", server.settings().domains.len()),
+        Ok(()) => {
+            let settings = server.settings();
+            journal.keep_in(&settings.store);
+            tracing::info!("reloaded: {} domains", settings.domains.len());
+            doubt(&settings);
+        }
         Err(reason) => tracing::error!("not reloaded, the old settings stay in force: {reason}"),
     }
     notify(&[NotifyState::Ready]);
+}
+
+/// The socket that cannot be had, at its place in the settings.
+fn not_listening(settings: &Settings, error: &ListenError) -> Mistake {
+    let listener = settings.listeners.iter().find(|listener| listener.socket.to_string() == error.socket);
+    Mistake::new(match listener {
+        Some(listener) => settings.listener_mistake(listener, &error.reason).to_string(),
+        None => error.to_string(),
+    })
+}
+
+/// Says what is allowed and most likely not meant.
+fn doubt(settings: &Settings) {
+    for doubt in settings.doubts() {
+        tracing::warn!("{doubt}");
+    }
 }
 
 /// Half of what systemd allows (WatchdogSec=); an hour where it asks for nothing.

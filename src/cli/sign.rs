@@ -3,7 +3,7 @@
 //! A message is read as the MTA would hand it over: line ends LF become CRLF, and nothing else is touched.
 //! It is signed for the domain of its From field; what cannot be signed is a mistake and writes nothing.
 
-use super::{Exit, Mistake, input};
+use super::{Exit, Mistake, input, output};
 use crate::{
     address, clock,
     config::{DEFAULT_FILE, Settings},
@@ -11,7 +11,7 @@ use crate::{
     message::Message,
     sign::{Plan, keys::Keys},
 };
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -26,17 +26,12 @@ pub struct Options {
 
 /// Signs one message.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
-    let settings = super::load_settings(&options.config)?;
+    let settings = super::load_settings(&options.config, Settings::inspect_keys)?;
     let name = input::shown(&options.file);
     let received = input::read(&options.file).map_err(|error| Mistake::new(format!("{name}: {error}")))?;
     let signed =
         sign(&settings, &input::with_crlf(received)).map_err(|reason| Mistake::new(format!("{name}: {reason}")))?;
-    match std::io::stdout().lock().write_all(&signed) {
-        // A reader that has seen enough is no mistake.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Good),
-        Err(error) => Err(Mistake::new(format!("standard output: {error}"))),
-        Ok(()) => Ok(Exit::Good),
-    }
+    output::write(signed).map(|()| Exit::Good)
 }
 
 /// The message with its signatures on top.
@@ -46,7 +41,7 @@ fn sign(settings: &Settings, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let domain = settings
         .domain_for(&author)
         .ok_or_else(|| format!("no key is configured for the From domain {author}; add [domains.\"{author}\"]"))?;
-    let keys = Keys::default().of(domain, &settings.key_directory).map_err(|mistake| mistake.to_string())?.keys;
+    let keys = Keys::default().of(domain, &settings.key_directory).map_err(|mistake| mistake.to_string())?;
     let plan = Plan::new(&settings.signing, domain);
     let mut hasher = plan.body_hasher();
     hasher.write(message.body);

@@ -1,10 +1,13 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
-use super::{DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Verifying};
+use super::{
+    DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Store, Verifying,
+};
 use crate::{dkim::Canon, provider::Profiles};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
     path::Path,
     time::Duration,
 };
@@ -14,6 +17,26 @@ pub(super) const KEY_DIRECTORY: &str = "keys";
 
 /// The mode of a unix socket: for its owner and its group, which Postfix should be in.
 pub(super) const SOCKET_MODE: u32 = 0o660;
+
+/// A shorter signature runs out in the queues of honest relays; a longer one limits nothing. In a year, x= is far from
+/// the twelve digits that verifiers must be able to read (RFC 6376 §3.5).
+pub(super) const EXPIRE_RANGE: RangeInclusive<Duration> = hours(1)..=hours(365 * 24);
+
+/// A connection of Postfix that is silent for a second is at work, and one that is silent for a day is dead.
+pub(super) const IDLE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=hours(24);
+
+/// Whoever stops a service wants it to end today; systemd kills after 90 seconds unless told otherwise.
+pub(super) const DRAIN_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=hours(1);
+
+/// Postfix gives up on a milter after 30 s (milter_command_timeout), and the answer needs time too.
+pub(super) const DNS_TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(25);
+
+/// Whoever withdraws a key means it within a week, whatever happens to a resolver.
+pub(super) const STALE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=hours(7 * 24);
+
+const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3600)
+}
 
 /// Fields that say who wrote what to whom, and how to read it (RFC 6376 §5.4.1), and those that RFC 8058 §4 requires.
 pub(super) const FIELDS: &[&str] = &[
@@ -97,6 +120,7 @@ impl Default for Settings {
             provider_directory: None,
             profiles: Profiles::built_in(),
             log: Log::default(),
+            store: Store::default(),
             limits: Limits::default(),
         }
     }
@@ -109,6 +133,7 @@ impl Default for Listener {
             mode: Mode::Auto,
             observe: false,
             reinjected: false,
+            line: None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `[domains."example.com"]`: the domains that we sign for, their selectors and their keys.
 
 use super::{
-    Domain, KeyRef, ProviderChoice, kind,
+    Domain, KeyRef, ProviderChoice,
+    defaults::EXPIRE_RANGE,
+    kind,
     reader::{Reader, Section},
 };
 use crate::{
@@ -49,7 +51,7 @@ pub(super) fn all(
             }
         };
         let line = reader.line(&key.span());
-        let mut entry = Section::of(reader, format!("domains.{text:?}"), value);
+        let mut entry = Section::of(reader, format!("domains.{text:?}"), value).known_as("[domains.\"NAME\"]");
         let domain = one(reader, &mut entry, &around, &name, line);
         entry.finish(reader);
         if let Some(earlier) = domains.get(&name) {
@@ -85,6 +87,9 @@ fn one(
         identity_within(identity, name).map_err(|what| mistake_at(reader, section, "identity", &what)).is_ok()
     });
     let expire = section.option(reader, "expire", &kind::DURATION);
+    if let Some(expire) = expire {
+        reader.within(section, "expire", expire, EXPIRE_RANGE);
+    }
     let canonicalization = section.option(reader, "canonicalization", &kind::CANON);
     let users = section.value(reader, "users", &kind::TEXTS, Vec::new());
     let (_, provider) = chosen?;
@@ -152,7 +157,7 @@ fn ed25519(
     around: &Around<'_>,
     domain: &DomainName,
 ) -> Option<KeyRef> {
-    let mut table = section.table(reader, "ed25519")?;
+    let mut table = section.table(reader, "ed25519")?.known_as("[domains.\"NAME\".ed25519]");
     let selector = table.option(reader, "selector", &kind::NAME);
     if !table.has("selector") {
         reader.mistake(table.span_of(""), format!("{}: needs a selector of its own", table.name()));

@@ -8,6 +8,9 @@ use super::{
 };
 use std::{net::SocketAddr, path::PathBuf};
 
+/// How the table is named in the file.
+const AS_WRITTEN: &str = "[[listener]]";
+
 /// The longest path of a unix socket: 108 octets of sun_path (unix(7)) with the final NUL.
 const LONGEST_PATH: usize = 107;
 
@@ -16,7 +19,9 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, has_outbound_
     let Some(value) = root.take("listener") else {
         // Read as an empty table, so that its defaults are shown like all others.
         let mut section = Section::empty("listener");
-        return vec![one(reader, &mut section, has_outbound_mark)];
+        let listener = one(reader, &mut section, has_outbound_mark);
+        section.known_as(AS_WRITTEN).finish(reader);
+        return vec![listener];
     };
     let Some(items) = value.get_ref().as_array() else {
         let what = format!("listener: expected [[listener]], found {}", found(value.get_ref()));
@@ -28,7 +33,7 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, has_outbound_
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let mut section = Section::of(reader, format!("listener[{}]", index + 1), item);
+        let mut section = Section::of(reader, format!("listener[{}]", index + 1), item).known_as(AS_WRITTEN);
         let listener = one(reader, &mut section, has_outbound_mark);
         let is_same = |other: &Listener| other.socket.to_string() == listener.socket.to_string();
         let takes_any_port = matches!(listener.socket, Socket::Inet(address) if address.port() == 0);
@@ -60,7 +65,8 @@ fn one(reader: &mut Reader<'_>, section: &mut Section<'_>, has_outbound_mark: bo
         );
         reader.mistake(section.span_of("reinjected"), what);
     }
-    Listener { socket, mode, observe, reinjected }
+    let line = section.span_of("socket").map(|span| reader.line(&span));
+    Listener { socket, mode, observe, reinjected, line }
 }
 
 fn socket(reader: &mut Reader<'_>, section: &mut Section<'_>, text: &str) -> Result<Socket, String> {

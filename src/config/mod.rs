@@ -1,30 +1,34 @@
 //! The settings: what the operator decided, judged as a whole before anything runs.
 //!
-//! [`Settings::load`] reads the file and names every mistake in it at once, with its line. It reads no key:
-//! [`Settings::inspect_keys`] looks at the files, [`Settings::check_keys`] reads them all, and the milter reads each one
-//! when it is first needed, so that a hundred thousand domains cost nothing until they send.
+//! [`Settings::load`] reads the file and names every mistake in it at once, with its line. It reads no key and opens no
+//! socket: [`Settings::inspect`] looks at what they need, [`Settings::check`] reads all keys too, and the milter reads each
+//! one when it is first needed, so that a hundred thousand domains cost nothing until they send.
 
 mod defaults;
 mod domain;
+mod judge;
 mod kind;
 mod listener;
 mod mistake;
 mod read;
 mod reader;
+mod store;
 mod verify;
 
 pub use domain::key_file_name;
+pub use judge::group_id;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
+pub use store::{Place, Store, Url};
 pub use verify::{Action, Actions, Verifying};
 
 use crate::{
-    key::{Inspector, KeyMistake, PrivateKey},
+    key::{KeyMistake, PrivateKey},
     name::DomainName,
     provider::{Profile, Profiles},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt, fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -34,6 +38,9 @@ use std::{
 
 /// The settings file where none is named.
 pub const DEFAULT_FILE: &str = "/etc/waxseal/waxseal.toml";
+
+/// The most that [`Limits::connections`] can be: no process of Linux has more files open than this (fs.nr_open).
+pub const MAX_CONNECTIONS: usize = 1024 * 1024;
 
 /// All settings, checked and complete: defaults filled in, paths resolved against the folder of the settings file.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +65,8 @@ pub struct Settings {
     pub profiles: Profiles,
     /// The log.
     pub log: Log,
+    /// Where events are kept.
+    pub store: Store,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -74,6 +83,8 @@ pub struct Listener {
     /// Does mail come here again from a content filter? Then the filter's address proves nothing about who sent it:
     /// only mail that bears `signing.outbound_mark` is signed.
     pub reinjected: bool,
+    /// The line of its socket, or of its table, in the settings file; `None` for a default.
+    pub line: Option<usize>,
 }
 
 /// An address to listen on.
@@ -204,14 +215,15 @@ pub struct Log {
 /// Limits of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections served at once; more wait in the kernel's queue.
+    /// Connections served at once, by all listeners together; more wait in the kernel's queue. At most
+    /// [`MAX_CONNECTIONS`].
     pub connections: usize,
     /// How long a connection may stay silent.
     pub idle: Duration,
     /// How long open sessions may go on after SIGTERM.
     pub drain: Duration,
     /// The largest header that is kept, in octets; beyond, the message is answered with a temporary failure when it was
-    /// to be signed.
+    /// or may have been to be signed. From fields have as much room again.
     pub header_bytes: usize,
 }
 
@@ -239,35 +251,6 @@ impl Settings {
         }
         std::iter::successors(name.parent(), DomainName::parent)
             .find_map(|above| self.domains.get(&above).filter(|domain| domain.subdomains))
-    }
-
-    /// Looks at every key file (exists, owner, mode, place) without reading it.
-    pub fn inspect_keys(&self) -> Result<(), Mistakes> {
-        let mut inspector = Inspector::new(&self.key_directory);
-        self.for_every_key(|key| inspector.inspect(&key.path))
-    }
-
-    /// Reads every key in full: what [`Settings::inspect_keys`] does, and whether it is a key of the right type and size.
-    pub fn check_keys(&self) -> Result<(), Mistakes> {
-        self.for_every_key(|key| key.load(&self.key_directory).map(|_| ()))
-    }
-
-    /// Judges every key file once per demand, and gives the mistakes with the lines of their domains.
-    fn for_every_key(&self, mut judge: impl FnMut(&KeyRef) -> Result<(), KeyMistake>) -> Result<(), Mistakes> {
-        let mut seen = HashSet::new();
-        let mut mistakes = Vec::new();
-        for domain in self.domains.values() {
-            for key in &domain.keys {
-                if !seen.insert((key.path.as_os_str(), key.algorithm, key.required_bits)) {
-                    continue;
-                }
-                if let Err(mistake) = judge(key) {
-                    let file = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-                    mistakes.push(Mistake { file, line: Some(domain.line), what: mistake.to_string() });
-                }
-            }
-        }
-        Mistakes::none_or(mistakes)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The whole file into [`Settings`]: one function a table, each reading top to bottom.
 
 use super::{
-    Limits, Log, Mistake, Mistakes, Settings, Shown, Signing,
-    defaults::{KEY_DIRECTORY, NEVER_SIGNED},
+    Limits, Log, MAX_CONNECTIONS, Mistake, Mistakes, Settings, Shown, Signing,
+    defaults::{DRAIN_RANGE, EXPIRE_RANGE, IDLE_RANGE, KEY_DIRECTORY, NEVER_SIGNED},
     domain, kind, listener,
     reader::{Reader, Section},
-    verify,
+    store, verify,
 };
 use crate::provider::Profiles;
 use std::{path::Path, sync::Arc};
@@ -26,6 +26,7 @@ pub(super) fn read(text: &str, file: &Path, show: bool) -> Result<(Settings, Vec
     let mut root = Section::root(&table);
     let settings = all(&mut reader, &mut root, file);
     root.finish(&mut reader);
+    reader.judge_unknown_names();
     Mistakes::none_or(reader.mistakes)?;
     Ok((settings, reader.shown.unwrap_or_default()))
 }
@@ -47,6 +48,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     let verify = verify::read(reader, root);
     let listeners = listener::all(reader, root, signing.outbound_mark.is_some());
     let log = log(reader, root);
+    let store = store::read(reader, root);
     let limits = limits(reader, root);
     let domains = domain::all(reader, root, &profiles, &key_directory);
     Settings {
@@ -60,6 +62,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         provider_directory,
         profiles,
         log,
+        store,
         limits,
     }
 }
@@ -96,17 +99,37 @@ fn signing(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Signing {
             }
         }
     }
-    if let (Some((inbound, _)), Some((outbound, _))) = (&inbound_mark, &outbound_mark)
-        && inbound.eq_ignore_ascii_case(outbound)
-    {
-        let why = format!("signing.outbound_mark: {outbound:?} is the name of inbound_mark too; give it another");
-        reader.mistake(section.span_of("outbound_mark"), why);
-    }
     let oversign = oversign.iter().filter(|field| fields.contains(field) || &***field == "from").cloned().collect();
     let signing =
         Signing { canonicalization, fields: with_from(fields), oversign, expire, sender, inbound_mark, outbound_mark };
+    if let Some(expire) = signing.expire {
+        reader.within(&section, "expire", expire, EXPIRE_RANGE);
+    }
+    outbound_mark_is_free(reader, &section, &signing);
     section.finish(reader);
     signing
+}
+
+/// The outbound mark is removed after the signature was made, so it must be a field that nothing else depends on.
+fn outbound_mark_is_free(reader: &mut Reader<'_>, section: &Section<'_>, signing: &Signing) {
+    let Some((name, _)) = &signing.outbound_mark else { return };
+    let is = |other: &str| name.eq_ignore_ascii_case(other);
+    let why = if signing.fields.iter().any(|field| is(field)) {
+        format!(
+            "{name:?} is a field that is signed (signing.fields), and the mark is removed from signed mail, which would \
+             break the signature; take a name that nothing else has, as \"X-Waxseal-Outbound\""
+        )
+    } else if NEVER_SIGNED.iter().any(|field| is(field)) {
+        format!(
+            "{name:?} is a field that mail systems write and need, and the mark is removed; take a name that nothing \
+             else has, as \"X-Waxseal-Outbound\""
+        )
+    } else if signing.inbound_mark.as_ref().is_some_and(|(inbound, _)| is(inbound)) {
+        format!("{name:?} is the name of inbound_mark too; give it another")
+    } else {
+        return;
+    };
+    reader.mistake(section.span_of("outbound_mark"), format!("signing.outbound_mark: {why}"));
 }
 
 /// From is signed, whatever the settings say (RFC 6376 §5.4).
@@ -139,6 +162,15 @@ fn limits(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Limits {
     };
     if limits.connections == 0 {
         reader.mistake(section.span_of("connections"), "limits.connections: 0 would serve nobody; at least 1");
+    }
+    reader.within(&section, "idle", limits.idle, IDLE_RANGE);
+    reader.within(&section, "drain", limits.drain, DRAIN_RANGE);
+    if limits.connections > MAX_CONNECTIONS {
+        let why = format!(
+            "limits.connections: {} is more than a process can have open; a number from 1 to {MAX_CONNECTIONS}",
+            limits.connections
+        );
+        reader.mistake(section.span_of("connections"), why);
     }
     if limits.header_bytes < LEAST_HEADER_BYTES {
         let why = format!(

@@ -10,8 +10,9 @@ use super::{
 };
 use std::{
     borrow::Cow,
-    ops::Range,
+    ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use toml::{
     Spanned, Value,
@@ -32,6 +33,14 @@ pub struct Shown {
 /// No section has more names, so that the list of them never grows.
 const MOST_NAMES: usize = 12;
 
+/// A name that its table does not know; what is meant is told when all names of all tables are known.
+struct Unknown {
+    span: Range<usize>,
+    name: String,
+    full: String,
+    known: Vec<&'static str>,
+}
+
 /// What is noted while a file is read.
 pub(super) struct Reader<'t> {
     file: &'t Path,
@@ -40,11 +49,16 @@ pub(super) struct Reader<'t> {
     pub(super) mistakes: Vec<Mistake>,
     /// Every setting in the order of reading, if somebody wants to see them.
     pub(super) shown: Option<Vec<Shown>>,
+    unknown: Vec<Unknown>,
+    /// The names of every kind of table, under the name by which the kind is written.
+    kinds: Vec<(String, Vec<&'static str>)>,
 }
 
 /// One table of the file, or the lack of it.
 pub(super) struct Section<'t> {
     name: String,
+    /// How tables of its kind are written, where that is not its name in brackets.
+    written: Option<&'static str>,
     table: Option<&'t DeTable<'t>>,
     span: Option<Range<usize>>,
     known: Vec<&'static str>,
@@ -58,6 +72,8 @@ impl<'t> Reader<'t> {
             line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
             mistakes: Vec::new(),
             shown: show.then(Vec::new),
+            unknown: Vec::new(),
+            kinds: Vec::new(),
         }
     }
 
@@ -67,8 +83,40 @@ impl<'t> Reader<'t> {
         self.mistakes.push(Mistake { file: self.file.to_owned(), line, what: what.into() });
     }
 
+    /// Notes a duration that is out of its range, both ends included.
+    pub(super) fn within(
+        &mut self,
+        section: &Section<'_>,
+        name: &str,
+        value: Duration,
+        range: RangeInclusive<Duration>,
+    ) {
+        if !range.contains(&value) {
+            let [value, least, most] = [value, *range.start(), *range.end()].map(kind::duration);
+            let what = format!("{}: {value:?} is out of range; from {least:?} to {most:?}", section.full(name));
+            self.mistake(section.span_of(name), what);
+        }
+    }
+
+    /// Notes every name that no table knew, once all tables are read: with the table that it belongs in, or with the
+    /// name that is near.
+    pub(super) fn judge_unknown_names(&mut self) {
+        for Unknown { span, name, full, known } in std::mem::take(&mut self.unknown) {
+            let homes: Vec<_> = self.kinds.iter().filter(|(_, names)| names.contains(&&*name)).collect();
+            let hint = match (&homes[..], nearest(&name, &known)) {
+                ([], Some(near)) => format!("did you mean {near:?}?"),
+                ([], None) => format!("known here: {}", known.join(", ")),
+                (homes, _) => {
+                    let homes: Vec<_> = homes.iter().map(|(written, _)| written.as_str()).collect();
+                    format!("it belongs in {}", homes.join(" or "))
+                }
+            };
+            self.mistake(Some(span), format!("unknown name {full:?}; {hint}"));
+        }
+    }
+
     /// A path of the settings: relative ones start at the folder of the file.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+    pub(super) fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.folder.join(path)
     }
 
@@ -90,7 +138,7 @@ impl<'t> Reader<'t> {
 impl<'t> Section<'t> {
     /// The whole file.
     pub(super) fn root(table: &'t Spanned<DeTable<'t>>) -> Section<'t> {
-        Section { name: String::new(), table: Some(table.get_ref()), span: None, known: Vec::with_capacity(MOST_NAMES) }
+        Section::new(String::new(), Some(table.get_ref()), None)
     }
 
     /// A value that must be a table; something else is noted and counts as an empty one.
@@ -99,12 +147,22 @@ impl<'t> Section<'t> {
         if table.is_none() {
             reader.mistake(Some(value.span()), format!("{name}: expected a table, found {}", found(value.get_ref())));
         }
-        Section { name, table, span: Some(value.span()), known: Vec::with_capacity(MOST_NAMES) }
+        Section::new(name, table, Some(value.span()))
     }
 
     /// A table of this name that is not in the file.
     pub(super) fn empty(name: &str) -> Section<'t> {
-        Section { name: name.to_owned(), table: None, span: None, known: Vec::with_capacity(MOST_NAMES) }
+        Section::new(name.to_owned(), None, None)
+    }
+
+    fn new(name: String, table: Option<&'t DeTable<'t>>, span: Option<Range<usize>>) -> Section<'t> {
+        Section { name, written: None, table, span, known: Vec::with_capacity(MOST_NAMES) }
+    }
+
+    /// The same table, of a kind that is written like this.
+    pub(super) fn known_as(mut self, written: &'static str) -> Section<'t> {
+        self.written = Some(written);
+        self
     }
 
     /// Its own name.
@@ -160,18 +218,22 @@ impl<'t> Section<'t> {
         self.table.into_iter().flatten()
     }
 
-    /// Notes every name that was never asked for.
+    /// Notes every name that was never asked for, and for the names of other tables those that were.
     pub(super) fn finish(self, reader: &mut Reader<'_>) {
         for (key, _) in self.entries() {
             let name = key.get_ref();
-            if self.known.iter().any(|known| known == name) {
-                continue;
+            if !self.known.iter().any(|known| known == name) {
+                let (name, full) = (name.to_string(), self.full(name));
+                reader.unknown.push(Unknown { span: key.span(), name, full, known: self.known.clone() });
             }
-            let hint = match nearest(name, &self.known) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("known here: {}", self.known.join(", ")),
-            };
-            reader.mistake(Some(key.span()), format!("unknown name {:?}; {hint}", self.full(name)));
+        }
+        let is_kind = |written: &str| match self.written {
+            Some(own) => own == written,
+            None => written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) == Some(&self.name),
+        };
+        if !self.name.is_empty() && !reader.kinds.iter().any(|(written, _)| is_kind(written)) {
+            let written = self.written.map_or_else(|| format!("[{}]", self.name), str::to_owned);
+            reader.kinds.push((written, self.known));
         }
     }
 

@@ -1,7 +1,9 @@
 //! `[verify]`: how mail from outside is judged, and what becomes of it.
 
 use super::{
-    Network, kind,
+    Network,
+    defaults::{DNS_TIMEOUT_RANGE, STALE_RANGE},
+    kind,
     reader::{Reader, Section},
 };
 use crate::name::DomainName;
@@ -130,11 +132,9 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Verifying
         received_spf: section.value(reader, "received_spf", &kind::BOOL, defaults.received_spf),
         actions: actions(reader, &mut section),
     };
-    if verifying.dns_timeout > Duration::from_secs(25) {
-        reader.mistake(
-            section.span_of("dns_timeout"),
-            "verify.dns_timeout: Postfix gives up on a milter after 30 s (milter_command_timeout); at most \"25s\"",
-        );
+    reader.within(&section, "dns_timeout", verifying.dns_timeout, DNS_TIMEOUT_RANGE);
+    if let Some(stale) = verifying.stale {
+        reader.within(&section, "stale", stale, STALE_RANGE);
     }
     section.finish(reader);
     verifying

@@ -4,7 +4,7 @@
 //! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
 //! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
 
-use super::{finding::Subject, undo::Memory};
+use super::{finding::Subject, order::Standing, undo::Memory};
 use crate::{
     dkim::{
         record::{Key, KeyRecord},
@@ -49,6 +49,13 @@ pub struct Case<'a> {
     pub facts: &'a Facts,
 }
 
+impl<'a> Case<'a> {
+    /// How the message stands.
+    pub fn standing(&self) -> Standing<'a> {
+        Standing { authenticates: self.authenticates, aligned: self.aligned, spf_aligned: self.spf_aligned }
+    }
+}
+
 /// What the sender (or the domain that is checked) should have.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
@@ -60,6 +67,10 @@ pub struct Expected {
     pub token: Option<String>,
     /// The public key that should be published.
     pub key: Option<Key>,
+    /// The name that SPF should include, where it is not the profile's.
+    pub spf_include: Option<DomainName>,
+    /// Who may seal: whose account of what they saw counts here.
+    pub trusted_sealers: Vec<DomainName>,
     /// Profiles that a selector can be recognised by.
     pub known: Option<Arc<crate::provider::Profiles>>,
 }

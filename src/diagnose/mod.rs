@@ -16,16 +16,18 @@ pub mod report;
 
 mod activation;
 mod arc;
+pub mod domain;
 mod key_record;
 mod matching;
 mod place;
 mod policy;
+mod propagation;
 mod signature;
 mod spf;
 mod transport;
 pub mod undo;
 
-pub use order::{Placed, arrange};
+pub use order::{Placed, Standing, arrange};
 
 use crate::verify::{Word, dkim::DkimResult};
 use case::{Case, KeyCase, Oracle};
@@ -38,10 +40,12 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
         findings.extend(signature_findings(case, result));
     }
     findings.extend(spf::findings(case));
-    findings.extend(policy::findings(case, &findings));
-    findings.extend(activation::findings(case, &findings));
+    let policy = policy::findings(case, &findings);
+    findings.extend(policy);
+    let activation = activation::findings(case, &findings);
+    findings.extend(activation);
     findings.extend(arc::findings(case));
-    arrange(case, findings)
+    arrange(case.standing(), findings)
 }
 
 /// The findings of one signature, in the order of blame; what a certain cause explains is not looked for downstream.

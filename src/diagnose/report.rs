@@ -32,7 +32,8 @@ pub fn entries(placed: &[Placed]) -> Vec<Entry<'_>> {
     placed.iter().map(entry).collect()
 }
 
-fn entry(placed: &Placed) -> Entry<'_> {
+/// The entry of one finding.
+pub fn entry(placed: &Placed) -> Entry<'_> {
     let finding = &placed.finding;
     Entry {
         cause: finding.cause.code,

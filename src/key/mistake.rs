@@ -44,8 +44,14 @@ pub enum KeyReason {
     FolderMode(PathBuf, u32),
     /// Larger than any key.
     TooLarge,
-    /// There is no PEM in it, or it is damaged.
+    /// There is nothing in it.
+    Empty,
+    /// There is no PEM in it.
     NotPem(String),
+    /// It holds the octets of a key, not their text.
+    Der,
+    /// The PEM holds these things; a private key may be among them.
+    NotAlone(Vec<String>),
     /// The PEM holds something else: a public key, a certificate, an encrypted key.
     NotAPrivateKey(String),
     /// The key itself is damaged or contradicts itself.
@@ -74,11 +80,7 @@ pub enum KeyReason {
 
 impl fmt::Display for KeyMistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key file {:?}: {}", self.file, self.reason)?;
-        match self.reason.fix(&self.file) {
-            Some(fix) => write!(f, "; {fix}"),
-            None => Ok(()),
-        }
+        write!(f, "key file {:?}: {}; {}", self.file, self.reason, self.reason.fix(&self.file))
     }
 }
 
@@ -97,8 +99,8 @@ impl KeyReason {
     }
 
     /// What to do about it.
-    pub fn fix(&self, file: &Path) -> Option<String> {
-        Some(match self {
+    pub fn fix(&self, file: &Path) -> String {
+        match self {
             KeyReason::Missing => "make it with `waxseal keygen`, or name the file that you have".into(),
             KeyReason::Unreadable(_) | KeyReason::FileOwner(_) => {
                 format!("give it to the user of the service: chown USER {}", file.display())
@@ -113,11 +115,33 @@ impl KeyReason {
             KeyReason::TooShort(_) | KeyReason::TooShortToSign(_) | KeyReason::TooLong(_) => {
                 "make one of 2048 bits with `waxseal keygen` and publish its record".into()
             }
-            KeyReason::NotAPrivateKey(what) if what.contains("encrypted") => {
-                "decrypt it: openssl pkey -in ENCRYPTED -out KEY".into()
+            KeyReason::NotAFile => "name the key file itself".into(),
+            KeyReason::TooLarge => "name the file that holds the private key and nothing else".into(),
+            KeyReason::Empty => "put the private key there, or remove it and make one with `waxseal keygen`".into(),
+            KeyReason::NotPem(_) => "name the file of the private key, or make one with `waxseal keygen`".into(),
+            KeyReason::Der => format!("convert it: openssl pkey -inform DER -in {} -out NEW", file.display()),
+            KeyReason::NotAlone(_) => {
+                format!("copy the key alone into a file of its own: openssl pkey -in {} -out NEW", file.display())
             }
-            _ => return None,
-        })
+            KeyReason::NotAPrivateKey(what) if what.contains("encrypted") => {
+                format!("decrypt it: openssl pkey -in {} -out NEW", file.display())
+            }
+            KeyReason::NotAPrivateKey(what) if what.contains("public key") || what.contains("certificate") => {
+                "name the file of the private key that belongs to it".into()
+            }
+            KeyReason::NotAPrivateKey(_) => {
+                "make an RSA key with `waxseal keygen`, name it, and publish its record".into()
+            }
+            KeyReason::Corrupt(_) => {
+                "restore it from a copy, or make a new one with `waxseal keygen` and publish its record".into()
+            }
+            KeyReason::WrongType { wanted: KeyType::Rsa, .. } => {
+                "name an RSA key in `key` (`waxseal keygen` makes one), and this one in `key` of ed25519".into()
+            }
+            KeyReason::WrongType { wanted: KeyType::Ed25519, .. } => {
+                "name an Ed25519 key in `key` of ed25519; `waxseal keygen --ed25519` makes one".into()
+            }
+        }
     }
 }
 
@@ -142,7 +166,12 @@ impl fmt::Display for KeyReason {
                 write!(f, "others could replace it: its folder {folder:?} has mode {mode:04o}")
             }
             KeyReason::TooLarge => write!(f, "is larger than any key (over {GREATEST_FILE} bytes)"),
+            KeyReason::Empty => write!(f, "is empty"),
             KeyReason::NotPem(why) => write!(f, "is not a key in PEM form: {why}"),
+            KeyReason::Der => write!(f, "is in DER form, not in PEM"),
+            KeyReason::NotAlone(things) => {
+                write!(f, "holds {}, and should hold one private key alone", things.join(" and "))
+            }
             KeyReason::NotAPrivateKey(what) => write!(f, "holds {what}, not a private key that can sign"),
             KeyReason::Corrupt(why) => write!(f, "holds a damaged key: {why}"),
             KeyReason::WrongType { found, wanted } => {

@@ -3,8 +3,11 @@
 //! A failed accept (out of descriptors, a client already gone) waits and retries; it never ends the milter.
 //! A stale Unix socket is replaced only if it is a socket and nobody answers on it.
 
-use super::state::{Open, OpenGuard};
-use crate::config::Socket;
+use super::{
+    state::Open,
+    stream::{Kind as StreamKind, Stream},
+};
+use crate::config::{Socket, group_id};
 use rustix::fs::{Gid, Mode};
 use std::{
     fmt, io,
@@ -16,9 +19,8 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::watch,
+    net::{TcpListener, UnixListener},
+    sync::{AcquireError, OwnedSemaphorePermit, watch},
     time::Sleep,
 };
 
@@ -54,11 +56,22 @@ pub fn bind(socket: &Socket) -> Result<Bound, ListenError> {
     let failed = |reason: String| ListenError { socket: socket.to_string(), reason };
     match socket {
         Socket::Inet(address) => {
-            let listener = std::net::TcpListener::bind(address).map_err(|error| failed(error.to_string()))?;
+            let listener = std::net::TcpListener::bind(address).map_err(|error| failed(with_fix(&error)))?;
             tcp(listener).map_err(|error| failed(error.to_string()))
         }
         Socket::Unix { path, mode, group } => unix(path, *mode, group.as_deref()).map_err(failed),
         Socket::Systemd(name) => from_systemd(name).map_err(failed),
+    }
+}
+
+/// Why an address cannot be had, and what to do.
+fn with_fix(error: &io::Error) -> String {
+    let text = error.to_string().to_lowercase();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!("{text}; stop who has it (ss -ltnp), or take another port"),
+        io::ErrorKind::AddrNotAvailable => format!("{text}; take an address of this host"),
+        io::ErrorKind::PermissionDenied => format!("{text}; take a port from 1024 on"),
+        _ => text,
     }
 }
 
@@ -98,7 +111,7 @@ fn settle(path: &Path, mode: u32, group: Option<&str>) -> Result<(), String> {
         return Ok(());
     }
     rustix::fs::chown(path, None, Some(Gid::from_raw(group)))
-        .map_err(|error| format!("it cannot be given to its group: {error}"))
+        .map_err(|error| format!("it cannot be given to its group: {error}; only a member of the group may do that"))
 }
 
 /// Gives an open Unix socket another mode and group.
@@ -129,21 +142,6 @@ fn clear_stale(path: &Path) -> Result<(), String> {
         Ok(_) => Err("another process answers on it; stop that process first".into()),
         Err(_) => std::fs::remove_file(path).map_err(|error| format!("the stale socket cannot be removed: {error}")),
     }
-}
-
-/// The number of a group given by number or by name in /etc/group.
-fn group_id(group: &str) -> Result<u32, String> {
-    if let Ok(number) = group.parse() {
-        return Ok(number);
-    }
-    let text = std::fs::read_to_string("/etc/group").map_err(|error| format!("/etc/group: {error}"))?;
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':');
-            (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
-        })
-        .next()
-        .ok_or_else(|| format!("there is no group {group:?}"))
 }
 
 /// Takes the socket that systemd opened under this name (sd_listen_fds(3)).
@@ -190,12 +188,19 @@ impl Drop for Unlink {
 }
 
 /// Accepts until it is told to stop; then it closes its socket and stays pending, so that open sessions can end.
+///
+/// A connection has to have one of the places that all listeners share. It is accepted first: a listener that nobody
+/// connects to must not keep a place for itself. While it waits, the next ones stay in the queue of the kernel.
 pub struct Acceptor {
     bound: Option<Bound>,
     open: Arc<Open>,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
     retry: Option<Pin<Box<Sleep>>>,
+    waiting: Option<(Stream, Place)>,
 }
+
+/// A place to come.
+type Place = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
 impl Acceptor {
     /// Serves `bound` until `stop` turns true or its sender is gone.
@@ -203,7 +208,7 @@ impl Acceptor {
         let stopped = Box::pin(async move {
             let _ = stop.wait_for(|stop| *stop).await;
         });
-        Acceptor { bound: Some(bound), open, stopped, retry: None }
+        Acceptor { bound: Some(bound), open, stopped, retry: None, waiting: None }
     }
 
     fn accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
@@ -217,7 +222,16 @@ impl Acceptor {
             }
             Kind::Unix(listener) => StreamKind::Unix(ready!(listener.poll_accept(cx))?.0),
         };
-        Poll::Ready(Ok(Stream { kind, _open: self.open.enter() }))
+        Poll::Ready(Ok(Stream::new(kind, self.open.enter())))
+    }
+
+    /// The connection that was accepted, once it has its place.
+    fn placed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        let Some((_, place)) = &mut self.waiting else { return Poll::Pending };
+        let place = ready!(place.as_mut().poll(cx)).map_err(io::Error::other)?;
+        let Some((mut stream, _)) = self.waiting.take() else { return Poll::Pending };
+        stream.take_place(place);
+        Poll::Ready(Ok(stream))
     }
 }
 
@@ -229,62 +243,22 @@ impl indymilter::Listener for Acceptor {
             self.bound = None;
         }
         loop {
+            if self.waiting.is_some() {
+                return self.placed(cx);
+            }
             if let Some(retry) = &mut self.retry {
                 ready!(retry.as_mut().poll(cx));
                 self.retry = None;
             }
             match ready!(self.accept(cx)) {
-                Ok(stream) => return Poll::Ready(Ok(stream)),
+                Ok(stream) => {
+                    self.waiting = Some((stream, Box::pin(self.open.places().acquire_owned())));
+                }
                 Err(error) => {
                     tracing::warn!("accept failed, trying again: {error}");
                     self.retry = Some(Box::pin(tokio::time::sleep(RETRY)));
                 }
             }
-        }
-    }
-}
-
-/// A connection of the MTA, counted while it lives.
-#[derive(Debug)]
-pub struct Stream {
-    kind: StreamKind,
-    _open: OpenGuard,
-}
-
-#[derive(Debug)]
-enum StreamKind {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().kind {
-            StreamKind::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            StreamKind::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().kind {
-            StreamKind::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            StreamKind::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().kind {
-            StreamKind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            StreamKind::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().kind {
-            StreamKind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            StreamKind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

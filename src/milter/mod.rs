@@ -3,24 +3,29 @@
 //! This folder alone knows indymilter. Callbacks are thin: they take plain values out of the context and hand them to
 //! `session`. What a session answers is decided in [`route`] and `sign`; which sockets are served, in [`server`].
 
+mod edits;
 mod listen;
 mod policy;
 pub mod route;
 pub mod server;
 mod session;
 mod state;
+mod stream;
 mod verifying;
+mod wire;
 
 pub use listen::ListenError;
 pub use server::Server;
 
 use crate::config::Listener;
 use arc_swap::ArcSwap;
+use edits::Edit;
 use indymilter::{
     Actions, Callbacks, Context, ContextActions, EomContext, MacroStage, Macros, NegotiateContext, ProtoOpts,
     SetErrorReply, SocketInfo, Status,
 };
-use session::{Edit, Session, Verdict};
+use route::Client;
+use session::{Session, Verdict};
 use state::Shared;
 use std::{
     ffi::{CStr, CString},
@@ -108,8 +113,9 @@ fn reply(cx: &Context<Connection>, silence: ProtoOpts) -> Status {
 fn connect(cx: &mut Context<Connection>, client: SocketInfo) -> Status {
     if let Some(connection) = &mut cx.data {
         connection.session.connect(match client {
-            SocketInfo::Inet(address) => Some(address.ip()),
-            SocketInfo::Unix(_) | SocketInfo::Unknown => None,
+            SocketInfo::Inet(address) => Client::Address(address.ip()),
+            SocketInfo::Unix(_) => Client::Local,
+            SocketInfo::Unknown => Client::Unknown,
         });
     }
     reply(cx, ProtoOpts::NOREPLY_CONNECT)
@@ -203,8 +209,8 @@ fn status(reply: &mut impl SetErrorReply, verdict: Verdict) -> Status {
             explain(reply, "451", "4.7.0", &text);
             Status::Tempfail
         }
-        Verdict::Reject(text) => {
-            explain(reply, "550", "5.7.1", &text);
+        Verdict::Reject { status, text } => {
+            explain(reply, "550", status, &text);
             Status::Reject
         }
     }

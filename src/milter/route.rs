@@ -22,14 +22,27 @@ pub struct Facts<'a> {
     pub authserv_id: &'a str,
     /// The listener it came through.
     pub listener: &'a Listener,
-    /// The client's address; `None` for a local submission without one.
-    pub client: Option<IpAddr>,
+    /// The client.
+    pub client: Client,
     /// Who authenticated, if anybody.
     pub auth_user: Option<&'a str>,
     /// MAIL FROM as received.
     pub mail_from: &'a [u8],
     /// The header.
     pub header: &'a Header,
+    /// Is the header larger than we keep, so that fields of it are missing?
+    pub overflowed: bool,
+}
+
+/// The client, as the MTA names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// By its address.
+    Address(IpAddr),
+    /// A program on the host of the MTA, by a Unix socket.
+    Local,
+    /// Not at all: a proxy or a content filter before the MTA kept the address to itself. Such a client may be anybody.
+    Unknown,
 }
 
 /// What is to be done with a message.
@@ -37,6 +50,8 @@ pub struct Facts<'a> {
 pub enum Route {
     /// Sign for this domain.
     Sign(Arc<Domain>),
+    /// Do not let it go for now: its header is larger than we keep, and with the rest it could be ours to sign.
+    Hold,
     /// Judge it: it comes from outside.
     Verify,
     /// Leave it alone.
@@ -76,6 +91,7 @@ pub fn route(facts: &Facts<'_>) -> Route {
         (Mode::Sign, false) => Route::Pass(Why::Relayed),
         (Mode::Sign | Mode::Auto, true) => match facts.signing_domain() {
             Ok(domain) => Route::Sign(domain),
+            Err(why) if facts.overflowed && why.is_of_a_missing_field() => Route::Hold,
             Err(why) => Route::Pass(why),
         },
     }
@@ -90,12 +106,12 @@ pub fn will_verify(facts: &Facts<'_>) -> bool {
 impl Facts<'_> {
     /// Is the client in one of these networks? A client without an address is in none.
     pub fn is_in(&self, networks: &[Network]) -> bool {
-        self.client.is_some_and(|client| networks.iter().any(|network| network.contains(client)))
+        self.client.address().is_some_and(|client| networks.iter().any(|network| network.contains(client)))
     }
 
     /// Does it come from our users or networks?
     fn is_ours(&self) -> bool {
-        self.auth_user.is_some() || self.client.is_none() || self.is_in(&self.settings.trusted_networks)
+        self.auth_user.is_some() || self.client == Client::Local || self.is_in(&self.settings.trusted_networks)
     }
 
     fn is_exempt(&self) -> bool {
@@ -127,7 +143,7 @@ impl Facts<'_> {
             SenderRule::Any => {}
             SenderRule::Envelope if self.envelope_fits(domain) => {}
             SenderRule::Envelope => return Err(Why::EnvelopeSender(author)),
-            SenderRule::User if self.user_fits(domain) => {}
+            SenderRule::User if self.user_fits(domain, &author) => {}
             SenderRule::User => return Err(Why::User(author)),
         }
         Ok(domain.clone())
@@ -147,11 +163,12 @@ impl Facts<'_> {
         }
     }
 
-    /// The user is an address within the domain, or one that the domain lists.
+    /// The user is an address of the From domain or of a name above it, up to the domain that we sign for; or one that
+    /// the domain lists. An address below the From domain does not do: who has a subdomain is not its parent.
     ///
     /// Without a user the null sender is exempt, for bounces that Postfix makes itself; with one it is not, or any user
     /// could use any domain by sending from `<>`.
-    fn user_fits(&self, domain: &Domain) -> bool {
+    fn user_fits(&self, domain: &Domain, author: &DomainName) -> bool {
         let Some(user) = self.auth_user else {
             return matches!(address::reverse_path(self.mail_from), Ok(ReversePath::Null));
         };
@@ -159,11 +176,26 @@ impl Facts<'_> {
             || user
                 .rsplit_once('@')
                 .and_then(|(_, host)| DomainName::new(host).ok())
-                .is_some_and(|host| host.is_within(&domain.name))
+                .is_some_and(|host| host.is_within(&domain.name) && author.is_within(&host))
+    }
+}
+
+impl Client {
+    /// Its address, if it has one.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Client::Address(address) => Some(address),
+            Client::Local | Client::Unknown => None,
+        }
     }
 }
 
 impl Why {
+    /// Could a field that we did not keep undo it? A From field of nobody we know stays one, whatever else is there.
+    fn is_of_a_missing_field(&self) -> bool {
+        matches!(self, Why::NoOutboundMark | Why::Author(AuthorError::Missing))
+    }
+
     /// Which way such mail goes.
     pub fn direction(&self) -> Direction {
         match self {
@@ -225,6 +257,7 @@ mod tests {
         subdomains = true
     "#;
 
+    #[derive(Clone, Copy)]
     struct Mail {
         mode: Mode,
         reinjected: bool,
@@ -233,6 +266,7 @@ mod tests {
         user: Option<&'static str>,
         mail_from: &'static str,
         header: &'static str,
+        overflowed: bool,
     }
 
     const OURS: Mail = Mail {
@@ -243,6 +277,7 @@ mod tests {
         user: None,
         mail_from: "<a@elsewhere.example>",
         header: "From: a@example.com\r\n",
+        overflowed: false,
     };
 
     const OUTSIDE: Mail = Mail { client: "192.0.2.1", ..OURS };
@@ -256,13 +291,19 @@ mod tests {
             settings: &settings,
             authserv_id: "mx.example",
             listener: &listener,
-            client: mail.client.parse().ok(),
+            client: match mail.client {
+                "local" => Client::Local,
+                "unknown" => Client::Unknown,
+                address => Client::Address(address.parse().expect("an address")),
+            },
             auth_user: mail.user,
             mail_from: mail.mail_from.as_bytes(),
             header: &message.header,
+            overflowed: mail.overflowed,
         };
         match route(&facts) {
             Route::Sign(domain) => format!("sign {}", domain.name),
+            Route::Hold => "hold".into(),
             Route::Verify => "verify".into(),
             Route::Pass(why) => format!("pass: {why}"),
         }
@@ -272,7 +313,13 @@ mod tests {
     fn which_way_mail_goes() {
         for (mail, want) in [
             (Mail { ..OURS }, "sign example.com"),
-            (Mail { client: "", ..OURS }, "sign example.com"),
+            (Mail { client: "local", ..OURS }, "sign example.com"),
+            (Mail { client: "unknown", ..OURS }, "verify"),
+            (Mail { client: "unknown", user: Some("bob"), ..OURS }, "sign example.com"),
+            (
+                Mail { client: "unknown", mode: Mode::Sign, ..OURS },
+                "pass: the client is neither authenticated nor in trusted_networks",
+            ),
             (Mail { client: "::ffff:10.1.2.3", ..OURS }, "sign example.com"),
             (Mail { user: Some("bob"), ..OUTSIDE }, "sign example.com"),
             (Mail { ..OUTSIDE }, "verify"),
@@ -334,6 +381,24 @@ mod tests {
         );
     }
 
+    /// Only where a field that is not there could make it ours is a header too large a reason to hold mail.
+    #[test]
+    fn what_could_be_ours_is_held_where_its_header_is_incomplete() {
+        let ours = Mail { overflowed: true, ..OURS };
+        for (header, want) in [
+            ("Subject: x\r\n", "hold"),
+            ("From: a@example.com\r\n", "sign example.com"),
+            ("From: a@other.example\r\n", "pass: no key is configured for the From domain other.example"),
+            ("From: a@example.com\r\nFrom: b@example.com\r\n", "pass: it has 2 From fields"),
+        ] {
+            assert_eq!(decide(&Mail { header, ..ours }), want, "{header}");
+        }
+        assert_eq!(decide(&Mail { reinjected: true, ..ours }), "hold", "its mark may be what is missing");
+        let outside = Mail { overflowed: true, header: "Subject: x\r\n", ..OUTSIDE };
+        assert_eq!(decide(&outside), "verify");
+        assert!(decide(&Mail { mode: Mode::Sign, ..outside }).starts_with("pass: the client is neither"));
+    }
+
     #[test]
     fn what_a_filter_hands_back_is_signed_only_with_the_mark() {
         let back = Mail { reinjected: true, ..OURS };
@@ -366,6 +431,19 @@ mod tests {
         ] {
             let mail = Mail { sender_rule: "user", user, mail_from, ..OURS };
             assert!(decide(&mail).starts_with(want), "{user:?} {mail_from}: {}", decide(&mail));
+        }
+        // Where one key signs for all names below, a name is used by its own users and by those of names above it.
+        for (user, header, want) in [
+            ("x@sub.wide.example", "From: boss@wide.example\r\n", "pass"),
+            ("x@sub.wide.example", "From: x@sub.wide.example\r\n", "sign"),
+            ("x@sub.wide.example", "From: x@deep.sub.wide.example\r\n", "sign"),
+            ("x@sub.wide.example", "From: y@other.wide.example\r\n", "pass"),
+            ("x@notwide.example", "From: x@wide.example\r\n", "pass"),
+            ("x@wide.example", "From: x@sub.wide.example\r\n", "sign"),
+            ("x@sub.example.com", "From: boss@example.com\r\n", "pass"),
+        ] {
+            let mail = Mail { sender_rule: "user", user: Some(user), header, ..OURS };
+            assert!(decide(&mail).starts_with(want), "{user} {header}: {}", decide(&mail));
         }
     }
 

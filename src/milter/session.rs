@@ -4,12 +4,14 @@
 //! [`Verdict`] and [`Edit`]. Nothing of one message survives into the next.
 
 use super::{
+    edits::{Edit, Removable},
     policy,
-    route::{self, Facts, Route},
+    route::{self, Client, Facts, Route},
     state::{Active, Shared},
     verifying::{self, Verifying},
 };
 use crate::{
+    authres::MethodResult,
     clock,
     config::{Action, Domain, Listener, Mode},
     dkim::{digest::BodyHasher, write},
@@ -17,20 +19,23 @@ use crate::{
     key::PrivateKey,
     message::Header,
     received::{self, Handover},
-    sign::{Plan, Signature, selfcheck},
+    sign::{
+        Plan, Signature,
+        selfcheck::{self, Checked},
+    },
     verify::{
         message::{Envelope, Verdicts},
         spf,
     },
 };
 use arc_swap::ArcSwap;
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// One connection of the MTA.
 pub struct Session {
     shared: Arc<Shared>,
     listener: Arc<ArcSwap<Listener>>,
-    client: Option<IpAddr>,
+    client: Client,
     helo: Vec<u8>,
     message: Option<Box<Transaction>>,
 }
@@ -46,6 +51,7 @@ struct Transaction {
     header: Header,
     /// The header has outgrown the limit and is no longer complete.
     overflowed: bool,
+    removable: Removable,
     body_size: u64,
     work: Work,
 }
@@ -67,6 +73,13 @@ struct Signing {
     hasher: BodyHasher,
 }
 
+/// Why mail that should be signed is not.
+struct Unsigned {
+    reason: String,
+    /// Would it be the same at every further try?
+    lasting: bool,
+}
+
 /// The answer to the MTA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -76,29 +89,13 @@ pub enum Verdict {
     Accept,
     /// Try again later; with a text for the sender's side.
     Tempfail(String),
-    /// Refused; with a text for the sender's side.
-    Reject(String),
-}
-
-/// A change to the message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edit {
-    /// Insert a field on top.
-    Insert {
-        /// Its name.
-        name: &'static str,
-        /// What follows the colon, leading blank included, folds as CR LF TAB or LF TAB.
-        value: String,
+    /// Refused for good.
+    Reject {
+        /// The enhanced status code (RFC 3463).
+        status: &'static str,
+        /// A text for the sender's side.
+        text: String,
     },
-    /// Delete one instance of a field.
-    Delete {
-        /// Its name.
-        name: String,
-        /// Which one, from 1 at the top.
-        instance: i32,
-    },
-    /// Have Postfix hold the message.
-    Quarantine(String),
 }
 
 const CANNOT_SIGN: &str = "Message cannot be signed at the moment";
@@ -107,11 +104,11 @@ const CANNOT_VERIFY: &str = "Message cannot be verified at the moment";
 impl Session {
     /// A fresh connection.
     pub fn new(shared: Arc<Shared>, listener: Arc<ArcSwap<Listener>>) -> Session {
-        Session { shared, listener, client: None, helo: Vec::new(), message: None }
+        Session { shared, listener, client: Client::Unknown, helo: Vec::new(), message: None }
     }
 
-    /// The client has connected; `None` if it has no address.
-    pub fn connect(&mut self, client: Option<IpAddr>) {
+    /// The client has connected.
+    pub fn connect(&mut self, client: Client) {
         self.client = client;
     }
 
@@ -131,6 +128,7 @@ impl Session {
             auth_user: auth_user.filter(|user| !user.is_empty()),
             header: Header::new(),
             overflowed: false,
+            removable: Removable::default(),
             body_size: 0,
             work: Work::None,
         });
@@ -154,11 +152,7 @@ impl Session {
     /// One header field; folds may be CRLF or LF.
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
         if let Some(message) = &mut self.message {
-            if message.header.size() + name.len() + value.len() > message.active.settings.limits.header_bytes {
-                message.overflowed = true;
-            } else {
-                message.header.push_lf(name, value);
-            }
+            message.keep(name, value);
         }
     }
 
@@ -167,10 +161,14 @@ impl Session {
         let client = self.client;
         let Some(message) = &mut self.message else { return Verdict::Accept };
         let answer = match route::route(&message.facts(client)) {
-            Route::Sign(domain) => match message.begin_signing(&domain) {
+            Route::Sign(domain) => match message.begin_signing(&domain, &self.shared.checked) {
                 Ok(()) => return Verdict::Continue,
-                Err(reason) => self.unsigned(queue_id, Some(&domain.name.to_string()), reason),
+                Err(reason) => self.unsigned(queue_id, Some(&domain.name.to_string()), reason.into()),
             },
+            Route::Hold => {
+                let reason = message.too_large();
+                self.unsigned(queue_id, None, reason.into())
+            }
             Route::Verify => {
                 message.go_on_verifying(client);
                 return Verdict::Continue;
@@ -225,7 +223,7 @@ impl Session {
     }
 
     fn envelope(&self, mail_from: &[u8]) -> Envelope {
-        Envelope { client_ip: self.client, helo: self.helo.clone(), mail_from: mail_from.to_vec() }
+        Envelope { client_ip: self.client.address(), helo: self.helo.clone(), mail_from: mail_from.to_vec() }
     }
 
     fn sign(&mut self, queue_id: &str, work: Signing) -> (Vec<Edit>, Verdict) {
@@ -237,7 +235,10 @@ impl Session {
                 self.signed(queue_id, &signatures);
                 (edits, Verdict::Accept)
             }
-            Err(refusal) => (Vec::new(), self.unsigned(queue_id, Some(&domain), refusal.to_string())),
+            Err(refusal) => {
+                let why = Unsigned { reason: refusal.to_string(), lasting: refusal.is_lasting() };
+                (Vec::new(), self.unsigned(queue_id, Some(&domain), why))
+            }
         }
     }
 
@@ -254,16 +255,20 @@ impl Session {
         }
     }
 
-    /// Mail that should be signed and cannot be: a temporary failure, so that it is never sent unsigned.
-    fn unsigned(&self, queue_id: &str, domain: Option<&str>, reason: String) -> Verdict {
+    /// Mail that should be signed and cannot be is never sent unsigned: it waits, or goes back where waiting is in vain.
+    fn unsigned(&self, queue_id: &str, domain: Option<&str>, why: Unsigned) -> Verdict {
         let observe = self.message.as_ref().is_some_and(|message| message.listener.observe);
         if let Some(mut event) = self.event(queue_id, event::Action::Sign, Direction::Out) {
-            event.result = Some("temperror".into());
+            event.result = Some(if why.lasting { "permerror" } else { "temperror" }.into());
             event.domain = domain.map(Into::into);
-            event.reason = Some(reason);
+            event.reason = Some(why.reason.clone());
             self.shared.journal.write(&event);
         }
-        if observe { Verdict::Accept } else { Verdict::Tempfail(CANNOT_SIGN.into()) }
+        match why.lasting {
+            _ if observe => Verdict::Accept,
+            true => Verdict::Reject { status: "5.6.0", text: format!("Message cannot be signed: {}", why.reason) },
+            false => Verdict::Tempfail(CANNOT_SIGN.into()),
+        }
     }
 
     fn passed(&self, queue_id: &str, direction: Direction, reason: String) -> Verdict {
@@ -279,13 +284,16 @@ impl Session {
         let decision = policy::decide(&message.active.settings.verify.actions, verdicts);
         if let Some(event) = self.event(queue_id, event::Action::Verify, Direction::In) {
             let mut event = event.with_verdicts(verdicts);
+            if self.no_address(verdicts) {
+                event.spf = Some("none".into());
+            }
             if decision.action != Action::Accept {
                 event.reason = Some(decision.why.clone());
             }
             self.shared.journal.write(&event);
         }
-        let mut edits = message.without_results_in_our_name();
-        edits.extend(message.result_fields(verdicts));
+        let mut edits = message.removable.without_results();
+        edits.extend(message.result_fields(verdicts, self.no_address(verdicts)));
         match decision.action {
             Action::Accept => (edits, Verdict::Accept),
             Action::Quarantine => {
@@ -293,8 +301,13 @@ impl Session {
                 (edits, Verdict::Accept)
             }
             Action::Tempfail => (Vec::new(), Verdict::Tempfail(decision.why)),
-            Action::Reject => (Vec::new(), Verdict::Reject(decision.why)),
+            Action::Reject => (Vec::new(), Verdict::Reject { status: "5.7.1", text: decision.why }),
         }
+    }
+
+    /// Was there nothing that SPF could be asked about, since the client has no address?
+    fn no_address(&self, verdicts: &Verdicts) -> bool {
+        verdicts.spf.is_none() && self.client.address().is_none()
     }
 
     /// What every event of this message says.
@@ -307,7 +320,7 @@ impl Session {
             queue_id: queue_id.into(),
             action,
             direction,
-            client_ip: self.client.map(|ip| ip.to_canonical().to_string()),
+            client_ip: self.client.address().map(|ip| ip.to_canonical().to_string()),
             auth_user: message.auth_user.clone(),
             mail_from: text(&message.mail_from),
             rcpt_to: message.recipients.clone(),
@@ -322,7 +335,7 @@ impl Session {
 }
 
 impl Transaction {
-    fn facts(&self, client: Option<IpAddr>) -> Facts<'_> {
+    fn facts(&self, client: Client) -> Facts<'_> {
         Facts {
             settings: &self.active.settings,
             authserv_id: &self.active.authserv_id,
@@ -331,30 +344,48 @@ impl Transaction {
             auth_user: self.auth_user.as_deref(),
             mail_from: &self.mail_from,
             header: &self.header,
+            overflowed: self.overflowed,
         }
     }
 
-    fn is_relay(&self, client: Option<IpAddr>) -> bool {
+    /// Keeps a field while there is room. From fields have as much room again: who wrote a message must be known,
+    /// whatever stands before.
+    fn keep(&mut self, name: &[u8], value: &[u8]) {
+        self.removable.note(&self.active, name, value);
+        let limit = self.active.settings.limits.header_bytes;
+        let is_from = name.trim_ascii_end().eq_ignore_ascii_case(b"From");
+        let room = if is_from { limit.saturating_mul(2) } else { limit };
+        if self.header.size() + name.len() + value.len() > room {
+            self.overflowed = true;
+        } else {
+            self.header.push_lf(name, value);
+        }
+    }
+
+    fn is_relay(&self, client: Client) -> bool {
         self.facts(client).is_in(&self.active.settings.verify.trusted_relays)
     }
 
     /// Reads the keys and starts the hash; the reason if that cannot be.
-    fn begin_signing(&mut self, domain: &Arc<Domain>) -> Result<(), String> {
+    fn begin_signing(&mut self, domain: &Arc<Domain>, checked: &Checked) -> Result<(), String> {
         if self.overflowed {
-            let limit = self.active.settings.limits.header_bytes;
-            return Err(format!("its header is larger than limits.header_bytes = {limit}"));
+            return Err(self.too_large());
         }
         let directory = &self.active.settings.key_directory;
-        let found = self.active.keys.of(domain, directory).map_err(|mistake| mistake.to_string())?;
+        let keys = self.active.keys.of(domain, directory).map_err(|mistake| mistake.to_string())?;
         let plan = Plan::new(&self.active.settings.signing, domain);
-        if found.fresh {
-            self_check(plan.clone(), found.keys.clone());
+        if checked.is_new(domain, &keys) {
+            self_check(plan.clone(), keys.clone());
         }
-        self.work = Work::Sign(Signing { hasher: plan.body_hasher(), plan, keys: found.keys });
+        self.work = Work::Sign(Signing { hasher: plan.body_hasher(), plan, keys });
         Ok(())
     }
 
-    fn go_on_verifying(&mut self, client: Option<IpAddr>) {
+    fn too_large(&self) -> String {
+        format!("its header is larger than limits.header_bytes = {}", self.active.settings.limits.header_bytes)
+    }
+
+    fn go_on_verifying(&mut self, client: Client) {
         let now = clock::unix_seconds();
         let handover = if self.is_relay(client) { self.handover() } else { None };
         if let Work::Verify(verifying) = &mut self.work {
@@ -387,17 +418,8 @@ impl Transaction {
     /// on mail that passes on its way to the filter, which it must survive.
     fn cleaning_edits(&self, behind_filter: bool) -> Vec<Edit> {
         let mut edits = self.without_results_of_a_user();
-        if let Some((name, value)) = self.active.settings.signing.outbound_mark.as_ref().filter(|_| behind_filter) {
-            let marked = self
-                .header
-                .named(name)
-                .zip(1..)
-                .filter(|(field, _)| field.value().trim_ascii() == value.as_bytes())
-                .map(|(_, instance)| Edit::Delete { name: name.clone(), instance });
-            // From the bottom up, so that no deletion shifts the number of another.
-            let mut marked: Vec<Edit> = marked.collect();
-            marked.reverse();
-            edits.extend(marked);
+        if behind_filter {
+            edits.extend(self.removable.without_mark(&self.active));
         }
         edits
     }
@@ -408,33 +430,44 @@ impl Transaction {
     /// bears our own results, which stay.
     fn without_results_of_a_user(&self) -> Vec<Edit> {
         match self.listener.mode != Mode::Sign && self.auth_user.is_some() {
-            true => self.without_results_in_our_name(),
+            true => self.removable.without_results(),
             false => Vec::new(),
         }
     }
 
-    fn without_results_in_our_name(&self) -> Vec<Edit> {
-        let delete = |instance| Edit::Delete { name: verifying::FIELD_NAME.into(), instance };
-        verifying::forged(&self.header, &self.active.authserv_id).into_iter().map(delete).collect()
-    }
-
     /// Our results, on top, and Received-SPF below them where it is wanted.
-    fn result_fields(&self, verdicts: &Verdicts) -> Vec<Edit> {
+    fn result_fields(&self, verdicts: &Verdicts, no_address: bool) -> Vec<Edit> {
         let id = &self.active.authserv_id;
         let mut fields = Vec::new();
         if let Some(spf) = verdicts.spf.as_ref().filter(|_| self.active.settings.verify.received_spf) {
             fields.push(Edit::Insert { name: spf::field::FIELD_NAME, value: format!(" {}", spf.field_value(id)) });
         }
-        let value = format!(" {}", verdicts.results(id).value());
+        let mut results = verdicts.results(id);
+        if no_address {
+            let spf = MethodResult::new("spf", "none").with_reason("the client has no address");
+            results.results.insert(verdicts.dkim.len(), spf);
+        }
+        let value = format!(" {}", results.value());
         fields.push(Edit::Insert { name: verifying::FIELD_NAME, value });
         fields
     }
 }
 
-/// Off the mail path: another implementation must accept what a newly read key signs.
+impl From<String> for Unsigned {
+    /// A reason that may be gone at the next try.
+    fn from(reason: String) -> Unsigned {
+        Unsigned { reason, lasting: false }
+    }
+}
+
+/// Off the mail path: another implementation must accept what a domain signs with keys that are new to it.
 fn self_check(plan: Plan, keys: Vec<Arc<PrivateKey>>) {
     tokio::spawn(async move {
-        for sentence in selfcheck::disagreements(&plan, &keys, clock::unix_seconds()).await {
+        let disagreements = selfcheck::disagreements(&plan, &keys, clock::unix_seconds()).await;
+        if disagreements.is_empty() {
+            tracing::debug!("self-check: an independent verifier accepts our signature for {}", plan.domain().name);
+        }
+        for sentence in disagreements {
             tracing::error!("self-check: an independent verifier does not accept our signature: {sentence}");
         }
     });

@@ -1,21 +1,21 @@
 //! What all sessions share: the settings and keys in force, the journal, and how many sessions are open.
 
 use crate::{
-    config::{Settings, Verifying},
+    config::{MAX_CONNECTIONS, Settings, Verifying},
     dns::{Dns, cache, live},
     event::Journal,
-    sign::keys::Keys,
+    sign::{keys::Keys, selfcheck::Checked},
 };
 use arc_swap::ArcSwap;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Settings and the keys read under them; a reload replaces both at once.
 pub struct Active {
@@ -39,6 +39,8 @@ pub struct Shared {
     pub host: String,
     /// Connections that are open.
     pub open: Arc<Open>,
+    /// Which domains and keys have had their self-check.
+    pub checked: Checked,
 }
 
 impl Active {
@@ -68,11 +70,13 @@ fn resolver(verify: &Verifying) -> Dns {
     Dns::new(cache::Cache::new(Dns::new(live), limits))
 }
 
-/// How many connections are open, and word when the last one closes.
-#[derive(Debug, Default)]
+/// The connections of all listeners: how many are open, how many more may be served, and word when the last one closes.
+#[derive(Debug)]
 pub struct Open {
     count: AtomicUsize,
     closed: Notify,
+    places: Arc<Semaphore>,
+    ending: AtomicBool,
 }
 
 /// Counts one connection until it is dropped.
@@ -80,6 +84,26 @@ pub struct Open {
 pub struct OpenGuard(Arc<Open>);
 
 impl Open {
+    /// None open; so many may be served at once, at most [`MAX_CONNECTIONS`].
+    pub fn new(limit: usize) -> Open {
+        Open {
+            count: AtomicUsize::new(0),
+            closed: Notify::new(),
+            places: Arc::new(Semaphore::new(limit.min(MAX_CONNECTIONS))),
+            ending: AtomicBool::new(false),
+        }
+    }
+
+    /// The places of connections that are served.
+    pub fn places(&self) -> Arc<Semaphore> {
+        self.places.clone()
+    }
+
+    /// From now on connections are ended by us.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
     /// Counts a connection.
     pub fn enter(self: &Arc<Open>) -> OpenGuard {
         self.count.fetch_add(1, Ordering::AcqRel);
@@ -100,6 +124,13 @@ impl Open {
             }
             closed.await;
         }
+    }
+}
+
+impl OpenGuard {
+    /// Are connections being ended by us?
+    pub fn is_ending(&self) -> bool {
+        self.0.ending.load(Ordering::Acquire)
     }
 }
 

@@ -16,26 +16,16 @@ pub struct Keys {
     read: RwLock<HashMap<KeyRef, Arc<PrivateKey>>>,
 }
 
-/// The keys of one domain, and which of them were read just now.
-#[derive(Debug)]
-pub struct DomainKeys {
-    /// In the order of [`Domain::keys`].
-    pub keys: Vec<Arc<PrivateKey>>,
-    /// Was any of them read from its file for this call?
-    pub fresh: bool,
-}
-
 impl Keys {
-    /// The keys of a domain, reading those that were not needed before; none may lead out of `key_directory`.
-    pub fn of(&self, domain: &Domain, key_directory: &Path) -> Result<DomainKeys, KeyMistake> {
-        let mut fresh = false;
+    /// The keys of a domain in the order of [`Domain::keys`], reading those that were not needed before; none may lead out
+    /// of `key_directory`.
+    pub fn of(&self, domain: &Domain, key_directory: &Path) -> Result<Vec<Arc<PrivateKey>>, KeyMistake> {
         let mut keys = Vec::with_capacity(domain.keys.len());
         for reference in &domain.keys {
             let known = self.read.read().unwrap_or_else(PoisonError::into_inner).get(reference).cloned();
             keys.push(match known {
                 Some(key) => key,
                 None => {
-                    fresh = true;
                     let key = Arc::new(PrivateKey::load(
                         &reference.path,
                         key_directory,
@@ -47,7 +37,7 @@ impl Keys {
                 }
             });
         }
-        Ok(DomainKeys { keys, fresh })
+        Ok(keys)
     }
 
     /// The keys read so far, for a reload that wants to know whether they can still be read.

@@ -1,7 +1,7 @@
 //! Signing: choose the fields, hash the header, write one DKIM-Signature for each key of the domain.
 //!
 //! Pure but for the keys: the header and the hash of the body are given, time is an argument, and nothing here waits.
-//! What cannot be signed is a [`Refusal`]; the caller answers it with a temporary failure, never with an unsigned message.
+//! What cannot be signed is a [`Refusal`]; the caller refuses the message, for now or for good, and never lets it go unsigned.
 
 pub mod keys;
 pub mod selfcheck;
@@ -132,6 +132,16 @@ impl Plan {
             }
         }
         (fields, hashed)
+    }
+}
+
+impl Refusal {
+    /// Does it hold for the message as it is, however often it is tried?
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Refusal::TooManyFields(_) => true,
+            Refusal::Key(_) => false,
+        }
     }
 }
 

@@ -1,15 +1,21 @@
 //! The self-check: what we sign is verified by another implementation (mail-auth) before long use of a key.
 //!
-//! Once for each key that is read, on a fixed probe, off the mail path and without a network: the record that we would
+//! Once for each domain and the keys that it signs with, on a fixed probe, off the mail path and without a network: the record that we would
 //! publish is handed to the verifier directly. A disagreement is a fault of ours and is logged as an error.
 
 use super::{Plan, Signature};
-use crate::{dns, key::PrivateKey, message::Message};
+use crate::{config::Domain, dns, key::PrivateKey, message::Message, name::DomainName};
 use mail_auth::{
     AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt,
     common::{parse::TxtRecordParser, verify::DomainKey},
 };
-use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc, time::Instant};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, hash_map::RandomState},
+    hash::{BuildHasher, Hash},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 /// Folded and doubled fields, blanks at line ends, an 8-bit line, dots, and no empty line at the end: what signers get wrong,
 /// but nothing on which mail-auth 0.13 itself is known to err.
@@ -30,6 +36,29 @@ A line  with two blanks, a\ttab and blanks at its end \t \r\n\
 .\r\n\
 8-bit: \u{acb0}\u{c81c}\r\n\
 the end\r\n";
+
+/// Which domains were checked with the keys that they sign with now. It outlives a reload: what is read again from its
+/// file is not new by that, and what lies there now may be.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// For each domain, its selectors and public keys as one number: a hundred octets a domain at most.
+    known: Mutex<HashMap<DomainName, u64>>,
+    numbers: RandomState,
+}
+
+impl Checked {
+    /// Is a key, a selector or the domain itself new since this was last asked for the domain? Only one caller is told so.
+    pub fn is_new(&self, domain: &Domain, keys: &[Arc<PrivateKey>]) -> bool {
+        let signers: Vec<_> = domain.keys.iter().zip(keys).map(|(key, pair)| (&key.selector, pair.spki())).collect();
+        let number = self.numbers.hash_one(signers);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&domain.name) == Some(&number) {
+            return false;
+        }
+        known.insert(domain.name.clone(), number);
+        true
+    }
+}
 
 /// What another implementation says of our signatures on the probe, one sentence for each that it does not accept.
 pub async fn disagreements(plan: &Plan, keys: &[Arc<PrivateKey>], now: u64) -> Vec<String> {

@@ -16,6 +16,7 @@ pub mod mutate;
 pub mod nsd;
 pub mod opendkim;
 pub mod postfix;
+pub mod postgres;
 pub mod process;
 pub mod receiver;
 pub mod scene;

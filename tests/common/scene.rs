@@ -70,4 +70,11 @@ impl Said {
         assert!(self.findings().iter().all(|finding| finding["severity"] != "error"), "{:#}", self.report);
         self
     }
+
+    /// The first finding is this one, whether it leads a failure or is a note beside none.
+    #[track_caller]
+    pub fn leads_or_notes(&self, cause: &str) -> &Said {
+        assert_eq!(self.causes().first(), Some(&cause), "{:#}", self.report);
+        self
+    }
 }

@@ -1,7 +1,7 @@
 //! `waxseal config check`: everything that would stop or fail `waxseal run`, found without starting it.
 
 use super::{Exit, File, Mistake, count, told};
-use crate::config::Settings;
+use crate::{cli::output, config::Settings};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -13,14 +13,17 @@ pub struct Options {
 /// Judges the settings, and every key in full.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
     let settings = Settings::load(&options.file.path).map_err(told)?;
-    settings.check_keys().map_err(told)?;
+    settings.check().map_err(told)?;
+    for doubt in settings.doubts() {
+        output::say(format_args!("warning: {doubt}"));
+    }
     let keys = settings.domains.values().map(|domain| domain.keys.len()).sum();
-    println!(
-        "{}: good: {}, {}, {}",
+    let verdict = format!(
+        "{}: good: {}, {}, {}\n",
         options.file.path.display(),
         count(settings.domains.len(), "domain"),
         count(keys, "key"),
         count(settings.listeners.len(), "listener")
     );
-    Ok(Exit::Good)
+    output::write(verdict).map(|()| Exit::Good)
 }

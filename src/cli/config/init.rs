@@ -4,7 +4,7 @@
 use super::{Exit, Mistake, told};
 use crate::{
     cli::{
-        keygen,
+        keygen, output,
         publish::{self, Look, Place},
     },
     config::{DEFAULT_FILE, Listener, Settings, key_file_name},
@@ -57,18 +57,26 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     made.keep();
 
     let record = Record { name, value: new.key.public_record() };
-    println!("settings in {}", file.display());
-    println!("{}\n", keygen::describe(&key, &new));
-    println!("1. Publish this record at {}, type TXT, one record, in the form that your DNS takes\n", record.name);
-    println!("{}", publish::all_forms(&record));
-    println!("2. Add these lines to main.cf of Postfix, and run: postfix reload\n");
-    println!("{}", main_cf());
-    println!("3. Start the milter: waxseal run{}", config_argument(&file));
-    let notes = [look_note, publish::provider_note(&chosen), keygen::owner_note(&key)];
-    for note in notes.into_iter().flatten() {
-        eprintln!("note: {note}");
+    let told = format!(
+        "settings in {}\n{}\n\n\
+         1. Publish this record at {}, type TXT, one record, in the form that your DNS takes\n\n{}\n\
+         2. Add these lines to main.cf of Postfix, and run: postfix reload\n\n{}\n\
+         3. Start the milter: waxseal run{}\n",
+        file.display(),
+        keygen::describe(&key, &new),
+        record.name,
+        publish::all_forms(&record),
+        main_cf(),
+        config_argument(&file)
+    );
+    let written = output::write(told);
+    for note in look_note.into_iter().chain(publish::notes(&chosen)).chain(keygen::owner_note(&key)) {
+        output::say(format_args!("note: {note}"));
     }
-    Ok(Exit::Good)
+    written.map(|()| Exit::Good).map_err(|mistake| {
+        let mistake = Mistake::new(format!("{mistake}\nthe settings were written to {}", file.display()));
+        keygen::kept(&mistake, &key, &record)
+    })
 }
 
 /// The settings file: only what is not a default.

@@ -1,12 +1,12 @@
 //! `waxseal config show`: what holds, and why.
 
 use super::{Exit, File, Mistake, told};
-use crate::config::{Settings, Shown};
-use serde_json::json;
-use std::{
-    io::{ErrorKind, Write},
-    path::Path,
+use crate::{
+    cli::output,
+    config::{Settings, Shown},
 };
+use serde_json::json;
+use std::path::Path;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -23,11 +23,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     let (settings, all) = Settings::explain(&options.file.path).map_err(told)?;
     let file = settings.file.as_deref().unwrap_or(&options.file.path);
     let text = if options.json { format!("{:#}\n", as_json(file, &all)) } else { as_lines(file, &all) };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // A long list is often cut short by `head`.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Mistake::new(format!("cannot write: {error}"))),
-        _ => Ok(Exit::Good),
-    }
+    output::write(text).map(|()| Exit::Good)
 }
 
 fn as_lines(file: &Path, all: &[Shown]) -> String {

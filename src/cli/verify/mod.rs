@@ -8,9 +8,12 @@ mod expected;
 mod judge;
 mod report;
 mod screen;
-mod source;
 
-use super::{Exit, Mistake, input, paint::Paint};
+use super::{
+    Exit, Mistake, input,
+    paint::Paint,
+    source::{Ask, Source},
+};
 use crate::{clock, diagnose::case::Expected};
 use judge::{Judge, Judged};
 use std::{
@@ -27,7 +30,7 @@ pub struct Options {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    source: source::Ask,
+    source: Ask,
     /// Judge t= and x= as of this time, as 2026-11-23T04:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<jiff::Timestamp>,
@@ -60,7 +63,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
 }
 
 async fn verify(options: Options, expected: Expected) -> Result<Exit, Mistake> {
-    let source = source::Source::new(&options.source)?;
+    let source = Source::new(&options.source)?;
     let judge = Arc::new(Judge {
         dns: source.dns.clone(),
         at: at(options.at)?,

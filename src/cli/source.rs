@@ -53,6 +53,11 @@ impl Source {
         Ok(Source { dns: Dns::new(recorder.clone()), recorder: Some((recorder, file.clone())), live })
     }
 
+    /// Are name servers asked, and not master files?
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// What a diagnosis may ask: master files cost nothing.
     pub fn allowance(&self) -> Allowance {
         match self.live {

@@ -1,0 +1,186 @@
+//! What a domain should have: from the arguments, else from the settings, else nothing but what every domain should.
+
+use super::Options;
+use crate::{
+    cli::{Mistake, output},
+    config::{DEFAULT_FILE, Domain, Settings},
+    diagnose::case::Expected,
+    dkim::{
+        KeyType,
+        record::{Key, KeyRecord},
+    },
+    key::PrivateKey,
+    name::DomainName,
+    provider::{DEFAULT_PROVIDER, Profile, Profiles},
+};
+use std::{fs, path::Path, sync::Arc};
+
+/// What all domains of a run have in common.
+pub struct Expect {
+    settings: Option<Settings>,
+    profiles: Arc<Profiles>,
+    profile: Option<Arc<Profile>>,
+    selector: Option<DomainName>,
+    key: Option<Key>,
+    token: Option<String>,
+    spf_include: Option<DomainName>,
+}
+
+/// What one domain should have.
+pub struct Place {
+    /// s=.
+    pub selector: Option<DomainName>,
+    /// For the diagnosis.
+    pub expected: Expected,
+    /// The domain in the settings, and what became of loading its key.
+    pub configured: Option<Configured>,
+}
+
+/// A domain of the settings.
+pub struct Configured {
+    /// The file of its key.
+    pub key_file: String,
+    /// Could it be loaded?
+    pub loaded: Result<(), String>,
+}
+
+impl Expect {
+    /// Reads the arguments and, where they are at hand, the settings.
+    pub fn new(options: &Options) -> Result<Expect, Mistake> {
+        let profiles = Arc::new(Profiles::built_in());
+        let provider = match (&options.provider, &options.environment) {
+            (Some(name), _) => Some(name.as_str()),
+            (None, Some(_)) => Some(DEFAULT_PROVIDER),
+            (None, None) => None,
+        };
+        let profile = provider
+            .map(|name| profiles.get(name).cloned().map_err(|none| Mistake::new(none.to_string())))
+            .transpose()?;
+        let mut selector = options.selector.clone();
+        if let (Some(profile), Some(environment), Some(region)) = (&profile, &options.environment, &options.region) {
+            let entry = profile.selector(environment, region).map_err(|none| Mistake::new(none.to_string()))?;
+            selector = Some(entry.selector.clone());
+        }
+        let key = match (&options.key, &options.expect) {
+            (Some(file), _) => Some(private(file)?),
+            (None, Some(file)) => Some(public(file)?),
+            (None, None) => None,
+        };
+        Ok(Expect {
+            settings: settings(options)?,
+            profiles,
+            profile,
+            selector,
+            key,
+            token: options.token.clone(),
+            spf_include: options.spf_include.clone(),
+        })
+    }
+
+    /// Every domain of the settings, by name.
+    pub fn configured(&self) -> Result<Vec<DomainName>, Mistake> {
+        let settings = self.settings.as_ref().ok_or_else(|| {
+            Mistake::new(format!("--all needs settings: {DEFAULT_FILE} is not there; name the file with --config"))
+        })?;
+        let mut names: Vec<DomainName> = settings.domains.keys().cloned().collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// What this domain should have.
+    pub fn of(&self, domain: &DomainName) -> Result<Place, Mistake> {
+        let entry = self.settings.as_ref().and_then(|settings| settings.domain_for(domain));
+        let named = self.selector.is_some() || self.profile.is_some();
+        let entry = entry.filter(|_| !named);
+        let key_ref = entry.and_then(|entry| entry.keys.first());
+        let loaded = entry.zip(key_ref).map(|(entry, _)| self.load(entry));
+        let selector = self.selector.clone().or_else(|| key_ref.map(|key| key.selector.clone()));
+        let profile = self
+            .profile
+            .clone()
+            .or_else(|| entry.and_then(|entry| entry.provider.as_ref()).map(|choice| choice.profile.clone()))
+            .or_else(|| self.profiles.by_selector(selector.as_ref()?).map(|(profile, _)| profile.clone()));
+        let (ours, configured) = match (loaded, key_ref) {
+            (Some(loaded), Some(key_ref)) => {
+                let (key, loaded) = match loaded {
+                    Ok(key) => (Some(key), Ok(())),
+                    Err(why) => (None, Err(why)),
+                };
+                (key, Some(Configured { key_file: key_ref.path.display().to_string(), loaded }))
+            }
+            _ => (None, None),
+        };
+        Ok(Place {
+            configured,
+            expected: Expected {
+                profile,
+                selector: selector.clone(),
+                token: self.token.clone(),
+                key: self.key.clone().or(ours),
+                spf_include: self.spf_include.clone(),
+                known: Some(self.profiles.clone()),
+                ..Expected::default()
+            },
+            selector,
+        })
+    }
+
+    /// The public half of a configured domain's first key.
+    fn load(&self, entry: &Domain) -> Result<Key, String> {
+        let settings = self.settings.as_ref().ok_or("there are no settings")?;
+        let key = entry.keys.first().ok_or("it has no key")?;
+        let key = key.load(&settings.key_directory).map_err(|mistake| mistake.to_string())?;
+        KeyRecord::read(key.public_record().as_bytes()).key.ok_or_else(|| "its public half cannot be read".into())
+    }
+}
+
+/// The settings: a file that was named must be good, one that merely lies there may be broken.
+fn settings(options: &Options) -> Result<Option<Settings>, Mistake> {
+    let named = options.config.is_some() || options.all;
+    let file = options.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+    if !named && !file.exists() {
+        return Ok(None);
+    }
+    match Settings::load(file) {
+        Ok(settings) => Ok(Some(settings)),
+        Err(mistakes) if named => Err(Mistake::new(mistakes.to_string())),
+        Err(mistakes) => {
+            output::say(format_args!("{mistakes}\nthe check goes on without these settings"));
+            Ok(None)
+        }
+    }
+}
+
+/// The public half of a private key.
+fn private(file: &Path) -> Result<Key, Mistake> {
+    let directory = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let load = |wanted| PrivateKey::load(file, directory, wanted, None);
+    let key = load(KeyType::Rsa).or_else(|mistake| load(KeyType::Ed25519).map_err(|_| mistake));
+    let key = key.map_err(|mistake| Mistake::new(format!("--key: {mistake}")))?;
+    KeyRecord::read(key.public_record().as_bytes())
+        .key
+        .ok_or_else(|| Mistake::new(format!("--key: {}: its public half cannot be read", file.display())))
+}
+
+/// A public key: as PEM, as a record (also as it stands in a zone file, in quotes), or the base64 of p= alone.
+fn public(file: &Path) -> Result<Key, Mistake> {
+    let text =
+        fs::read_to_string(file).map_err(|error| Mistake::new(format!("--expect: {}: {error}", file.display())))?;
+    let value: String = match text.contains("-----BEGIN") {
+        true => text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect(),
+        false => match text.contains('"') {
+            // The odd pieces stand between quotes.
+            true => text.split('"').skip(1).step_by(2).collect(),
+            false => text.trim().to_owned(),
+        },
+    };
+    let record = if value.contains("p=") { value } else { format!("v=DKIM1; p={value}") };
+    let read = KeyRecord::read(record.as_bytes());
+    read.key.ok_or_else(|| {
+        let why = read.fault.map_or_else(|| "it holds no key".to_owned(), |fault| fault.to_string());
+        Mistake::new(format!(
+            "--expect: {}: {why}; a public key in PEM, a key record or the base64 of p= is needed",
+            file.display()
+        ))
+    })
+}

@@ -1,0 +1,42 @@
+//! The JSON of one domain, `waxseal.check/1`. Names here are a contract: fields may be added, never renamed.
+
+use super::examine::Checked;
+use crate::diagnose::report::{Entry, entries, entry};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: &'static str,
+    domain: &'a str,
+    selector: Option<&'a str>,
+    steps: Vec<Step<'a>>,
+    findings: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    step: u8,
+    title: &'static str,
+    status: &'static str,
+    detail: &'a str,
+    findings: Vec<Entry<'a>>,
+}
+
+/// The object of one domain, without a line end behind it.
+pub fn json(checked: &Checked) -> String {
+    let steps = checked.steps.iter().map(|judgement| Step {
+        step: judgement.step as u8,
+        title: judgement.step.title(),
+        status: judgement.status.as_str(),
+        detail: &judgement.detail,
+        findings: checked.findings_of(judgement.step).map(entry).collect(),
+    });
+    let report = Report {
+        schema: "waxseal.check/1",
+        domain: checked.domain.as_str(),
+        selector: checked.selector.as_ref().map(|name| name.as_str()),
+        steps: steps.collect(),
+        findings: entries(&checked.findings),
+    };
+    serde_json::to_string_pretty(&report).expect("strings and numbers always have a JSON form")
+}

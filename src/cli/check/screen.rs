@@ -1,0 +1,41 @@
+//! One domain for people: the five steps, then what to do, on one screen.
+
+use super::examine::{Checked, Status};
+use crate::cli::{
+    Exit, findings,
+    paint::{self, Paint},
+};
+use std::fmt::Write;
+
+/// Longer details are cut.
+const LONGEST: usize = 300;
+
+/// The text of one domain, ending in a line end.
+pub fn text(checked: &Checked, paint: Paint) -> String {
+    let mut out = String::new();
+    let selector = checked.selector.as_ref().map(|selector| format!(", selector {selector}")).unwrap_or_default();
+    let verdict = match checked.exit() {
+        Exit::Good => paint.good("ready"),
+        Exit::Failed => paint.bad("not ready"),
+        Exit::Temporary => paint.odd("cannot be decided: DNS gave no answer"),
+    };
+    put(&mut out, format_args!("{}{selector}: {verdict}\n", paint.bold(&checked.domain)));
+    for judgement in &checked.steps {
+        let word = judgement.status.as_str();
+        let word = match judgement.status {
+            Status::Ok => paint.good(word),
+            Status::Failed => paint.bad(word),
+            Status::Warning => paint.odd(word),
+            Status::Skipped => paint.dim(word),
+        };
+        put(&mut out, format_args!("  {}. {word:<8} {}\n", judgement.step as u8, judgement.step.title()));
+        let detail = paint::plain(&judgement.detail, LONGEST);
+        put(&mut out, format_args!("     {:<8} {}\n", "", paint.dim(detail)));
+    }
+    out.push_str(&findings::text(&checked.findings, findings::PRIMARY_AT_LENGTH, paint));
+    out
+}
+
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("writing to a String does not fail");
+}

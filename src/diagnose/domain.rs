@@ -1,0 +1,116 @@
+//! A domain without a message: what stands in DNS, against what should. This is what `check` and `watch` are made of.
+
+use super::{
+    activation, arrange,
+    case::{Case, KeyCase, Match, Oracle},
+    finding::{Confidence, Effect, Finding, Subject},
+    key_findings, policy, propagation,
+    register::{Cause, Family, Stage},
+    spf,
+};
+use crate::{diagnose::Placed, name::DomainName};
+
+/// The five steps of the documented checklist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Token and SPF.
+    Prerequisites = 1,
+    /// The key record: host, one record, not cut.
+    Registration = 2,
+    /// The selector for environment and region.
+    Selector = 3,
+    /// What servers answer.
+    Lookup = 4,
+    /// Is signing enabled?
+    Activation = 5,
+}
+
+impl Step {
+    /// All of them, in order.
+    pub const ALL: [Step; 5] =
+        [Step::Prerequisites, Step::Registration, Step::Selector, Step::Lookup, Step::Activation];
+
+    /// Its title.
+    pub fn title(self) -> &'static str {
+        match self {
+            Step::Prerequisites => "prerequisites: domain token and SPF",
+            Step::Registration => "the key record: right host, one record, whole",
+            Step::Selector => "the selector for environment and region",
+            Step::Lookup => "look-up: every server gives the same answer",
+            Step::Activation => "activation: signing is enabled",
+        }
+    }
+
+    /// The step that a cause belongs to.
+    pub fn of(cause: &Cause) -> Step {
+        match (cause.family, cause.stage) {
+            (Family::Selector, _) => Step::Selector,
+            (Family::Dns | Family::Propagation, _) => Step::Lookup,
+            (Family::Spf | Family::Policy | Family::Arc, _) => Step::Prerequisites,
+            (Family::Activation, _) if cause.code.starts_with("provider-") => Step::Prerequisites,
+            (Family::Activation, Stage::Activation) => Step::Activation,
+            _ => Step::Registration,
+        }
+    }
+}
+
+/// The findings of a domain; `case` holds its verdicts without a message, `selector` is the one that should have the key.
+pub fn findings(case: &Case<'_>, selector: Option<&DomainName>) -> Vec<Placed> {
+    let Ok(domain) = &case.verdicts.author else { return Vec::new() };
+    let mut findings = Vec::new();
+    if let Some(selector) = selector {
+        findings.extend(published_key(case, domain, selector));
+    }
+    if let Some(token) = &case.expected.token
+        && let Some(answer) = case.facts.txt(domain.as_str())
+    {
+        // Here the record itself is the question, and its absence the failure.
+        findings.extend(
+            activation::token_missing(answer, domain, token, case.facts).map(|finding| {
+                Finding { effect: Effect::Breaks, ..finding }.about(Subject::Dmarc(Some(domain.clone())))
+            }),
+        );
+    }
+    findings.extend(match case.verdicts.spf {
+        Some(_) => spf::findings(case),
+        None => spf::domain_findings(case, domain),
+    });
+    findings.extend(policy::domain_findings(case, domain));
+    arrange(case.standing(), findings)
+}
+
+fn published_key(case: &Case<'_>, domain: &DomainName, selector: &DomainName) -> Vec<Finding> {
+    let Some(answer) = case.facts.txt(&format!("{selector}._domainkey.{domain}")) else { return Vec::new() };
+    let profile = case.expected.profile_of(Some(selector));
+    let key = KeyCase {
+        domain,
+        selector,
+        answer,
+        oracle: case.expected.key.as_ref().map_or(Oracle::None, Oracle::Key),
+        profile: profile.as_ref().map(|(profile, _)| &**profile),
+        author: Some(domain),
+        facts: case.facts,
+        at: case.at,
+    };
+    let mut findings = key_findings(&key);
+    if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
+        findings.extend(another_key(&key));
+    }
+    findings.extend(propagation::time_to_live(&key));
+    findings.into_iter().map(|finding| finding.about(key.subject())).collect()
+}
+
+/// A sound key is published, and it is not ours.
+fn another_key(key: &KeyCase<'_>) -> Option<Finding> {
+    let Oracle::Key(ours) = key.oracle else { return None };
+    let (_, published, Match::Refuted) = key.sound(key.answer)? else { return None };
+    let claim = format!("the key at {} is not the public half of the key at hand", key.name());
+    Some(
+        Finding::breaks(&super::register::key::KEY_MISMATCH, Confidence::Certain, claim)
+            .dns("the key record", key.answer)
+            .key("the published key", &published)
+            .key("the key at hand", ours)
+            .fix(format!("publish the record of the key at hand at {}", key.name()))
+            .fix("or let the signer use the private key that belongs to the published one"),
+    )
+}
