@@ -50,3 +50,9 @@ pub fn with(mail: &[u8], old: &str, new: &str) -> Vec<u8> {
         mail.windows(old.len()).position(|window| window == old.as_bytes()).unwrap_or_else(|| panic!("no {old:?}"));
     [&mail[..at], new.as_bytes(), &mail[at + old.len()..]].concat()
 }
+
+/// The codes of the changes that were found.
+pub fn changes(said: &Said) -> Vec<&str> {
+    let found = said.findings().iter().filter(|finding| finding["family"] == "message-modified");
+    found.filter_map(|finding| finding["cause"].as_str()).collect()
+}
