@@ -184,6 +184,10 @@ impl Verdicts {
         let prefixes = authres::signature_prefixes(&prefixes);
         let mut results: Vec<MethodResult> =
             self.dkim.iter().zip(prefixes).map(|(result, prefix)| dkim_result(result, prefix)).collect();
+        if results.is_empty() {
+            // Said, because silence would look as if nobody had looked (RFC 8601 §2.7.1).
+            results.push(MethodResult::new("dkim", "none"));
+        }
         if let Some(spf) = &self.spf {
             results.push(spf.main_result());
             results.extend(spf.helo.as_ref().map(helo_result));
