@@ -75,9 +75,9 @@ pub enum Verdict {
     /// Done with this message.
     Accept,
     /// Try again later; with a text for the sender's side.
-    Tempfail(String),
+    Tempfail(policy::Reply),
     /// Refused; with a text for the sender's side.
-    Reject(String),
+    Reject(policy::Reply),
 }
 
 /// A change to the message.
@@ -280,7 +280,7 @@ impl Session {
         if let Some(event) = self.event(queue_id, event::Action::Verify, Direction::In) {
             let mut event = event.with_verdicts(verdicts);
             if decision.action != Action::Accept {
-                event.reason = Some(decision.why.clone());
+                event.reason = Some(decision.why.text.clone());
             }
             self.shared.journal.write(&event);
         }
@@ -289,7 +289,7 @@ impl Session {
         match decision.action {
             Action::Accept => (edits, Verdict::Accept),
             Action::Quarantine => {
-                edits.push(Edit::Quarantine(decision.why));
+                edits.push(Edit::Quarantine(decision.why.text));
                 (edits, Verdict::Accept)
             }
             Action::Tempfail => (Vec::new(), Verdict::Tempfail(decision.why)),
