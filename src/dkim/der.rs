@@ -48,11 +48,27 @@ pub enum DerError {
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
 /// 1.2.840.113549.1.1.1, rsaEncryption.
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// 1.3.101.112, id-Ed25519.
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+
+/// 1.2.840.113549.1.5, pkcs-5: what private keys are encrypted with.
+const PKCS5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
+
+/// Do these octets begin as a private key does: PKCS#8 (RFC 5958), encrypted or not, PKCS#1 (RFC 8017 A.1.2) or SEC 1
+/// (RFC 5915)? The first 20 are enough, and the rest may be cut off.
+pub fn is_private_key(der: &[u8]) -> bool {
+    let Some((SEQUENCE, start, _)) = header(der) else { return false };
+    match &der[start..] {
+        // A version, and then an algorithm, a modulus or the key itself. A public modulus is longer than one octet.
+        [INTEGER, 1, 0 | 1, next, ..] => [SEQUENCE, INTEGER, OCTET_STRING].contains(next),
+        [SEQUENCE, _, OID, length, oid @ ..] => usize::from(*length) > PKCS5.len() && oid.starts_with(PKCS5),
+        _ => false,
+    }
+}
 
 /// Reads a public key.
 pub fn public_key(der: &[u8]) -> Result<PublicKey<'_>, DerError> {
@@ -154,16 +170,38 @@ mod tests {
         assert_eq!(public_key(b"v=DKIM1; not DER"), Err(DerError::NotAKey));
     }
 
+    #[test]
+    fn private_keys_are_told_from_public_ones() {
+        for (text, want) in [
+            // PKCS#8: RSA-2048, RSA-1024, Ed25519, encrypted; PKCS#1: 1024, 2048; SEC 1.
+            ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", true),
+            ("MIICdgIBADANBgkqhkiG9w0BAQEFAASC", true),
+            ("MC4CAQAwBQYDK2VwBCIEIAAA", true),
+            ("MIIFHDBOBgkqhkiG9w0BBQ0wQTApBgkq", true),
+            ("MIICXAIBAAKBgQDkHlOQoBTzWRiGs5V6", true),
+            ("MIIEowIBAAKCAQEA5B5TkKAU81kYhrOV", true),
+            ("MHcCAQEEIAAAAAAAAAAAAAAAAAAAAAAA", true),
+            (RSA, false),
+            ("MIGJAoGBAOQeU5CgFPNZGIazlXo2k/eJ", false),
+            ("MIIBCgKCAQEA5B5TkKAU81kYhrOV5B5T", false),
+            ("MCowBQYDK2VwAyEA11qYAYKxCrfVS/7T", false),
+            ("AAAA", false),
+        ] {
+            let der = STANDARD.decode(text).unwrap();
+            assert_eq!(is_private_key(&der), want, "{text}");
+        }
+    }
+
     /// Every cut and every changed octet gives an answer and no panic.
     #[test]
     fn hostile_octets() {
         let der = STANDARD.decode(RSA).unwrap();
         for at in 0..der.len() {
-            let _ = public_key(&der[..at]);
+            let _ = (public_key(&der[..at]), is_private_key(&der[..at]));
             for value in [0, 0x7f, 0x80, 0x81, 0x82, 0x83, 0xff] {
                 let mut changed = der.clone();
                 changed[at] = value;
-                let _ = public_key(&changed);
+                let _ = (public_key(&changed), is_private_key(&changed));
             }
         }
     }

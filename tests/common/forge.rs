@@ -46,6 +46,19 @@ impl Key {
         }
     }
 
+    /// What must never stand in p=, and does where somebody publishes the wrong file: the private key in both forms.
+    pub fn private(&self) -> [String; 2] {
+        use rsa::{pkcs1::EncodeRsaPrivateKey, pkcs8::EncodePrivateKey};
+        match self {
+            Key::Rsa(key) => {
+                let (pkcs8, pkcs1) = (key.to_pkcs8_der(), key.to_pkcs1_der());
+                let form = "a key has a form";
+                [STANDARD.encode(pkcs8.expect(form).as_bytes()), STANDARD.encode(pkcs1.expect(form).as_bytes())]
+            }
+            Key::Ed25519(_) => panic!("only RSA keys have both"),
+        }
+    }
+
     /// The whole key record.
     pub fn record(&self) -> String {
         match self {
