@@ -15,7 +15,7 @@ use crate::{
 pub struct Decision {
     /// What.
     pub action: Action,
-    /// Why, for the sender's side and the log; empty where it is accepted.
+    /// Why, for the sender's side and the log. Where it is accepted: why nothing came of a result, or empty.
     pub why: Reply,
 }
 
@@ -65,7 +65,7 @@ pub fn decide(actions: &Actions, verdicts: &Verdicts) -> Decision {
         consider(action, status, &|| spf_text(&spf.main));
     }
     let dmarc = &verdicts.dmarc;
-    let (action, status) = match dmarc.result {
+    let (mut action, status) = match dmarc.result {
         // "Multiple authentication checks failed" (RFC 7372 §3.4): neither DKIM nor SPF spoke for the author's domain.
         DmarcResult::Fail => (actions.dmarc_fail.unwrap_or(wish(dmarc.policy())), "7.26"),
         // "Delivery not authorized" (RFC 3463 §3.8).
@@ -74,7 +74,16 @@ pub fn decide(actions: &Actions, verdicts: &Verdicts) -> Decision {
         DmarcResult::TempError => (actions.temperror, "4.3"),
         DmarcResult::Pass | DmarcResult::None => (Action::Accept, ""),
     };
+    let spared = verdicts.vouched.as_ref().filter(|_| action > Action::Accept);
+    if spared.is_some() {
+        action = Action::Accept;
+    }
     consider(action, status, &|| dmarc_text(dmarc));
+    if let Some(vouched) = spared
+        && strongest.action == Action::Accept
+    {
+        strongest.why.text = format!("not acted on: {vouched}; {}", dmarc_text(dmarc));
+    }
     strongest
 }
 

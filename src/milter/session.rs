@@ -279,7 +279,7 @@ impl Session {
         let decision = policy::decide(&message.active.settings.verify.actions, verdicts);
         if let Some(event) = self.event(queue_id, event::Action::Verify, Direction::In) {
             let mut event = event.with_verdicts(verdicts);
-            if decision.action != Action::Accept {
+            if !decision.why.text.is_empty() {
                 event.reason = Some(decision.why.text.clone());
             }
             self.shared.journal.write(&event);

@@ -5,6 +5,9 @@
 //! Every fault, of DNS too, makes the chain `fail`: all failures are permanent (RFC 8617 §5.2.1).
 
 mod chain;
+mod trust;
+
+pub use trust::{Vouched, vouched};
 
 use super::{
     Word,
