@@ -5,6 +5,7 @@
 
 use aws_lc_rs::{
     digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest},
+    encoding::AsBigEndian,
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -56,6 +57,26 @@ impl Key {
                 [STANDARD.encode(pkcs8.expect(form).as_bytes()), STANDARD.encode(pkcs1.expect(form).as_bytes())]
             }
             Key::Ed25519(_) => panic!("only RSA keys have both"),
+        }
+    }
+
+    /// The private key in the form of PEM, as PKCS#8.
+    pub fn pem(&self) -> String {
+        let der = match self {
+            Key::Rsa(_) => self.private()[0].clone(),
+            Key::Ed25519(pair) => STANDARD.encode(pair.to_pkcs8v1().expect("a key has a form").as_ref()),
+        };
+        let lines: Vec<&str> = der.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    }
+
+    /// The seed of an Ed25519 key, in base64.
+    pub fn seed(&self) -> String {
+        match self {
+            Key::Ed25519(pair) => {
+                STANDARD.encode(pair.seed().and_then(|seed| seed.as_be_bytes()).expect("it has one").as_ref())
+            }
+            Key::Rsa(_) => panic!("only Ed25519 keys have one"),
         }
     }
 

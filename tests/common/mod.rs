@@ -17,6 +17,7 @@ pub mod opendkim;
 pub mod postfix;
 pub mod process;
 pub mod receiver;
+pub mod rspamd;
 pub mod seal;
 pub mod sink;
 pub mod smtp;
