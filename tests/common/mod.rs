@@ -9,6 +9,7 @@ pub mod canon;
 pub mod delivery;
 pub mod desk;
 pub mod differential;
+pub mod faults;
 pub mod forge;
 pub mod mail;
 pub mod mutate;
