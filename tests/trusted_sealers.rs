@@ -109,6 +109,13 @@ fn any_other_chain_changes_nothing() {
             "the results changed",
             changed(&sealed(&[("one.example", "dmarc=fail header.from=author.example")]), "dmarc=fail", "dmarc=pass"),
         ),
+        (
+            "From is not sealed",
+            Sealer::new(&RSA_2048, "one.example", 1)
+                .message(|signature| signature.set("h", "to:subject:date"))
+                .results(&format!("i=1; one.example; {PASS}"))
+                .seal(MAIL.as_bytes()),
+        ),
         ("the seal is gone", changed(&good, "ARC-Seal:", "X-Seal:")),
         ("no chain", [own.as_bytes(), MAIL.as_bytes()].concat()),
     ] {

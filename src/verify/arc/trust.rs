@@ -24,7 +24,8 @@ pub struct Vouched {
     pub method: &'static str,
 }
 
-/// The oldest set that saw the author's domain authenticate, if the chain passes and all its sealers are trusted.
+/// The oldest set that saw the author's domain authenticate, if the chain passes, covers From, and all its sealers are
+/// trusted.
 ///
 /// `aligned` says whether a signature of a domain speaks for the author.
 pub fn vouched(
@@ -36,7 +37,7 @@ pub fn vouched(
 ) -> Option<Vouched> {
     let sealers: Vec<&DomainName> = chain.sealers.iter().filter_map(|sealer| sealer.domain.as_ref()).collect();
     let all = sealers.len() == chain.instances && sealers.iter().all(|sealer| trusted.contains(sealer));
-    if chain.result != Word::Pass || !all {
+    if chain.result != Word::Pass || !chain.covers_author || !all {
         return None;
     }
     // In a chain that passes each field of this name belongs to one set, and is sealed.
