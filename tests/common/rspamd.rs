@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A running rspamd; it ends when dropped.
@@ -55,11 +55,13 @@ impl Rspamd {
 
 impl Drop for Rspamd {
     fn drop(&mut self) {
-        // On SIGTERM it ends its workers; SIGKILL would leave them.
+        // On SIGTERM it ends its workers; SIGKILL, which comes next, would leave them, also where a test has failed.
         self.process.signal("TERM");
-        if !std::thread::panicking() {
-            self.process.wait(Duration::from_secs(20));
-        }
+        let start = Instant::now();
+        let patience = Duration::from_secs(10);
+        eventually("rspamd ends or is given up", patience * 2, || {
+            (self.process.ended().is_some() || start.elapsed() > patience).then_some(())
+        });
     }
 }
 
