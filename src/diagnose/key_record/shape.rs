@@ -26,7 +26,10 @@ const RECEIVERS_OF_KEYS: &str = "fails at OpenDKIM up to 2.11 and go-msgauth, wh
 /// Pieces of one key in several records: joined in every order, with or without tags of their own.
 pub(super) fn split(trials: &mut Trials<'_, '_>) {
     let set = trials.set;
-    let pieces: Vec<&Entry<'_>> = set.broken().take(MAX_PIECES).collect();
+    let mut pieces: Vec<&Entry<'_>> = set.broken().collect();
+    // Short ones are more likely the tokens of others.
+    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.text.len()));
+    pieces.truncate(MAX_PIECES);
     for order in orders(pieces.len()) {
         let chosen: Vec<&Entry<'_>> = order.iter().map(|&at| pieces[at]).collect();
         let numbers: Vec<String> = chosen.iter().map(|piece| piece.number.to_string()).collect();
