@@ -8,6 +8,7 @@
 mod form;
 pub mod activation;
 pub mod arc;
+pub mod changed;
 pub mod clock;
 pub mod dns;
 pub mod dns_record;
@@ -31,6 +32,7 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         selector::ALL,
         key::ALL,
         activation::ALL,
+        changed::ALL,
         propagation::ALL,
         dns::ALL,
         signer::ALL,
