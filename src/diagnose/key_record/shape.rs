@@ -5,7 +5,7 @@ use crate::{
     diagnose::{
         case::Oracle,
         finding::{Confidence, Effect, Finding, Publish},
-        register::{dns_record as causes, key as key_causes, propagation},
+        register::{dns_record as causes, key as key_causes, place::RECORD_TYPE_MIXED_UP, propagation},
     },
     dns::RecordType,
 };
@@ -204,7 +204,7 @@ fn mixed_up(set: &Set<'_>, entry: &Entry<'_>) -> Finding {
     let target = host(&text).trim_end_matches('.').to_owned();
     let claim = format!("the TXT record at {} holds the name {target}, which belongs in a CNAME record", set.owner);
     let mut finding = set
-        .shown(Finding::breaks(&causes::TYPE_MIXED_UP, Confidence::Certain, claim))
+        .shown(Finding::breaks(&RECORD_TYPE_MIXED_UP, Confidence::Certain, claim))
         .fix(format!("delete the TXT record, and publish a CNAME record at {} that points to {target}", set.owner));
     if let Some(answer) = set.key.facts.txt(&target)
         && let Some((_, key, found)) = set.key.sound(answer)
