@@ -6,9 +6,11 @@
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
 pub mod canon;
+pub mod change;
 pub mod delivery;
 pub mod desk;
 pub mod differential;
+pub mod faults;
 pub mod forge;
 pub mod mail;
 pub mod mutate;
@@ -18,6 +20,7 @@ pub mod postfix;
 pub mod postgres;
 pub mod process;
 pub mod receiver;
+pub mod rspamd;
 pub mod scene;
 pub mod seal;
 pub mod sink;

@@ -4,7 +4,7 @@
 //! never advised to be authorised as if it were known to be the sender's: it may be anybody's.
 
 use super::{
-    Judged, Sight,
+    Demand, Judged, Sight,
     relay::{behind_relay, forwarded, other_family},
     show::{caret, count},
     strings::{misjoined, split},
@@ -139,27 +139,29 @@ fn redirect_ignored(judged: &Judged<'_>, sight: Sight<'_>, record: &Record) -> O
 
 /// The provider's include, if the record lacks it: proved if SPF passes with it.
 fn include_missing(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, record: &Record) -> Option<Finding> {
-    let profile = judged.profile?;
-    let include = profile.spf_include.as_ref()?;
+    let Demand { include, who } = judged.demanded()?;
     let visited = outcome.visits.iter().any(|visit| visit.domain.eq_ignore_ascii_case(include.as_str()));
-    // A domain of the provider itself needs no include.
-    let theirs = include.parent().is_some_and(|parent| judged.domain.is_some_and(|domain| domain.is_within(&parent)));
-    if visited || theirs || outcome.scope == Scope::Helo {
+    if visited || outcome.scope == Scope::Helo {
         return None;
     }
     let merged = record.with_added(&format!("include:{include}"));
     let trial = judged.facts.trial(sight.domain, &merged)?;
+    // Before everything else, it is reached before any limit.
+    let first = record.with_replaced(6..6, format!(" include:{include}").as_bytes());
+    let too_many = matches!(trial.reason, Reason::TooManyTerms(_)) && judged.passes(sight.domain, &first);
+    let merged = if too_many { first } else { merged };
     let (confidence, shown) = match &trial.reason {
         _ if trial.result == SpfResult::Pass => {
             let terms = count(trial.terms, "term");
-            (
-                Confidence::Certain,
-                format!("with include:{include}, SPF passes for {}; {terms} of 10 ask DNS", outcome.client_ip),
-            )
+            let client = outcome.client_ip;
+            (Confidence::Certain, format!("with include:{include}, SPF passes for {client}; {terms} of 10 ask DNS"))
         }
-        Reason::TooManyTerms(_) => {
-            (Confidence::Possible, format!("with include:{include}, more than 10 terms ask DNS: others must go first"))
-        }
+        _ if too_many => (
+            Confidence::Certain,
+            format!(
+                "with include:{include} as the first term, SPF passes; the record then has more than 10 that ask DNS"
+            ),
+        ),
         // Nobody knows whom it lets send.
         Reason::Fault { name, .. } if name.eq_ignore_ascii_case(include.as_str()) => {
             (Confidence::Likely, format!("{include} could not be looked up"))
@@ -169,10 +171,8 @@ fn include_missing(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, rec
         }
         _ => return None,
     };
-    let claim = format!(
-        "the SPF record of {} does not include {include}, by which {} lets its hosts send",
-        sight.domain, profile.title
-    );
+    let claim =
+        format!("the SPF record of {} does not include {include}, by which {who} lets its hosts send", sight.domain);
     let finding = judged
         .breaks(&causes::PROVIDER_INCLUDE_MISSING, confidence, claim)
         .dns("the TXT records", sight.answer)
@@ -202,7 +202,12 @@ fn not_authorized(judged: &Judged<'_>, outcome: &Outcome, own: Sight<'_>) -> Fin
         ),
         (_, Some((visit, _))) if !by_all => (
             &causes::IP_NOT_AUTHORIZED,
-            format!("{said} in the record of {} refuses {client} to send for {domain}", visit.domain),
+            match outcome.result {
+                SpfResult::Neutral => {
+                    format!("{said} in the record of {} names {client}, to say nothing about it", visit.domain)
+                }
+                _ => format!("{said} in the record of {} refuses {client} to send for {domain}", visit.domain),
+            },
         ),
         _ => {
             (&causes::IP_NOT_AUTHORIZED, format!("{client} may not send for {domain}: no term before {said} names it"))
@@ -215,7 +220,7 @@ fn not_authorized(judged: &Judged<'_>, outcome: &Outcome, own: Sight<'_>) -> Fin
         finding =
             finding.text(&format!("the record of {}", visit.domain), caret(record.as_bytes(), term.range.clone()));
     }
-    if let Some(include) = judged.profile.and_then(|profile| profile.spf_include.as_ref())
+    if let Some(include) = judged.demand.as_ref().map(|demand| &demand.include)
         && outcome.visits.iter().any(|visit| visit.domain.eq_ignore_ascii_case(include.as_str()))
     {
         finding = finding

@@ -1,7 +1,7 @@
 //! No SPF record: a text that was meant to be one, a record of another type or at another name, or truly nothing.
 
 use super::{
-    Judged, Sight, mend,
+    Demand, Judged, Sight, mend,
     show::{caret, short},
     strings,
 };
@@ -95,6 +95,13 @@ fn meant(text: &[u8]) -> Option<Meant> {
             what: "characters beyond ASCII stand in it",
         });
     }
+    // A blank as web addresses write it.
+    if text.windows(3).any(|part| part == b"%20") {
+        let spaced = String::from_utf8_lossy(text).replace("%20", " ").into_bytes();
+        let record = if has_version(&spaced) { spaced } else { meant(&spaced)?.record };
+        let what = "%20 stands for a blank";
+        return begins_like_spf(&record).then_some(Meant { cause: &causes::VERSION_MALFORMED, record, what });
+    }
     let version = |record, what| Some(Meant { cause: &causes::VERSION_MALFORMED, record, what });
     let bare = unwrapped(text);
     if bare != text && has_version(&bare) {
@@ -107,16 +114,16 @@ fn meant(text: &[u8]) -> Option<Meant> {
     }
     let (word, rest) = first_word(&bare);
     if let Some(tail) = lower.strip_prefix(b"v=spf1").map(|_| &bare[6..])
-        && tail.first().is_some_and(|byte| byte.is_ascii_alphabetic() || b"+-~?".contains(byte))
+        && mend::without_qualifier(tail).first().is_some_and(u8::is_ascii_alphabetic)
         && let Some(terms) = terms(tail)
     {
         let record = [b"v=spf1 ", &terms[..]].concat();
         return Some(Meant { cause: &causes::MISSING_SPACE, record, what: "the blank after v=spf1 is missing" });
     }
     if let Some(tail) = lower.strip_prefix(b"v=spf1").map(|_| &bare[6..])
-        && tail.first().is_some_and(|byte| b",;:.\t\r\n\\/|".contains(byte))
+        && tail.first().is_some_and(|byte| b",;:.=\t\r\n\\/|".contains(byte))
     {
-        let tail: Vec<u8> = tail.iter().copied().skip_while(|byte| b",;:.\t\r\n\\/| ".contains(byte)).collect();
+        let tail: Vec<u8> = tail.iter().copied().skip_while(|byte| b",;:.=\t\r\n\\/| ".contains(byte)).collect();
         if tail.is_empty() || terms(&tail).is_some() {
             let record = [&b"v=spf1 "[..], &terms(&tail).unwrap_or_default()].concat();
             return version(record, "another sign than a blank follows v=spf1");
@@ -198,7 +205,7 @@ fn is_like_version(word: &str) -> bool {
         word.strip_prefix("v=spf").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
     let spelled =
         word.len() >= 4 && mend::distance(word, "v=spf1") <= 2 && ["s", "p", "f"].iter().all(|c| word.contains(c));
-    numbered || spelled || ["spf", "spf1", "v1", "version=spf1", "spf=spf1"].contains(&word)
+    numbered || spelled || ["spf", "spf1", "spf=1", "spf=v1", "version=spf1", "spf=spf1"].contains(&word)
 }
 
 /// The words as terms of a record, separators and glue mended; `None` if they are something else.
@@ -229,7 +236,7 @@ fn type_99(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
 fn wrong_host(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
     let domain = sight.domain;
     let mut above: Vec<String> = Vec::new();
-    let author = judged.message.and_then(|case| case.verdicts.author.as_ref().ok());
+    let author = judged.case.verdicts.author.as_ref().ok();
     if let (Some(author), Some(judged)) = (author, judged.domain)
         && judged != author
         && judged.is_within(author)
@@ -320,7 +327,7 @@ fn missing(judged: &Judged<'_>, sight: Sight<'_>) -> Finding {
         Answered::NoData => "has no TXT record, and so no SPF record",
         _ => "has TXT records, none of which is SPF",
     };
-    let claim = match judged.message.and_then(|case| case.verdicts.author.as_ref().ok()) {
+    let claim = match judged.case.verdicts.author.as_ref().ok() {
         Some(author) if author.as_str() != sight.domain => {
             format!(
                 "{} {what}; SPF is judged there, because the sender is of that domain and not of {author}",
@@ -333,13 +340,13 @@ fn missing(judged: &Judged<'_>, sight: Sight<'_>) -> Finding {
         .breaks(&causes::RECORD_MISSING, Confidence::Certain, claim)
         .dns("the question for SPF", sight.answer)
         .not(&causes::WRONG_HOST, "no record that would let this client send was found at the names near it");
-    match judged.profile.and_then(|profile| Some((profile, profile.spf_include.as_ref()?))) {
-        Some((profile, include)) => finding
+    match judged.demanded() {
+        Some(Demand { include, who }) => finding
             .fix(format!(
                 "publish the TXT record below at {}, with every other host that sends added before ~all",
                 short(sight.domain)
             ))
-            .text("demanded", format!("{} wants include:{include}", profile.title))
+            .text("demanded", format!("{who} wants include:{include}"))
             .publish(sight.domain, format!("v=spf1 include:{include} ~all")),
         None => finding.fix(format!(
             "publish one TXT record at {}: v=spf1, a term for every host and service that sends for it, and ~all",
