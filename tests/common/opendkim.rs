@@ -6,7 +6,7 @@ use std::{fs, net::TcpStream, path::Path, process::Command, time::Duration};
 /// A running opendkim that signs; it ends when dropped.
 pub struct OpenDkim {
     _process: Process,
-    _folder: tempfile::TempDir,
+    folder: Option<tempfile::TempDir>,
     socket: String,
 }
 
@@ -14,25 +14,32 @@ impl OpenDkim {
     /// Signs all mail from loopback whose From is in this domain.
     #[track_caller]
     pub fn start(domain: &str, selector: &str, key: &Path, canonicalization: &str) -> OpenDkim {
-        program("/usr/sbin/opendkim");
         let folder = open_folder();
+        let internal = folder.path().join("internal");
+        fs::write(&internal, "127.0.0.0/8\n").expect("the list of networks");
+        let file = folder.path().join("opendkim.conf");
+        let mut opendkim = OpenDkim::run(&file, |socket| {
+            format!(
+                "Mode s\nDomain {domain}\nSelector {selector}\nKeyFile {}\nCanonicalization {canonicalization}\n\
+                 InternalHosts {}\nSocket {socket}\nSyslog no\nMinimumKeyBits 1024\nRequireSafeKeys no\n",
+                key.display(),
+                internal.display(),
+            )
+        });
+        opendkim.folder = Some(folder);
+        opendkim
+    }
+
+    /// Runs with the settings that `settings` makes for a `Socket`; they are written to `file`.
+    #[track_caller]
+    pub fn run(file: &Path, settings: impl Fn(&str) -> String) -> OpenDkim {
+        program("/usr/sbin/opendkim");
         for _ in 0..5 {
             let address = free_address();
-            let socket = format!("inet:{}:{}", address.ip(), address.port());
-            let settings = format!(
-                "Mode s\nDomain {domain}\nSelector {selector}\nKeyFile {}\nCanonicalization {canonicalization}\n\
-                 InternalHosts {}\nSocket inet:{}@{}\nSyslog no\nMinimumKeyBits 1024\nRequireSafeKeys no\n",
-                key.display(),
-                folder.path().join("internal").display(),
-                address.port(),
-                address.ip()
-            );
-            fs::write(folder.path().join("internal"), "127.0.0.0/8\n").expect("the list of networks");
-            let file = folder.path().join("opendkim.conf");
-            fs::write(&file, settings).expect("the settings");
+            fs::write(file, settings(&format!("inet:{}@{}", address.port(), address.ip()))).expect("the settings");
             let mut command = Command::new("/usr/sbin/opendkim");
-            command.arg("-f").arg("-x").arg(&file);
-            let mut process = Process::start(command, folder.path().join("said"));
+            command.arg("-f").arg("-x").arg(file);
+            let mut process = Process::start(command, file.with_extension("said"));
             let serves = eventually("opendkim serves or ends", Duration::from_secs(20), || {
                 if TcpStream::connect(address).is_ok() {
                     return Some(true);
@@ -40,7 +47,8 @@ impl OpenDkim {
                 process.ended().map(|_| false)
             });
             if serves {
-                return OpenDkim { _process: process, _folder: folder, socket };
+                let socket = format!("inet:{}:{}", address.ip(), address.port());
+                return OpenDkim { _process: process, folder: None, socket };
             }
             assert!(process.said().contains("in use"), "opendkim does not start: {}", process.said());
         }
