@@ -35,8 +35,9 @@ pub const LIVE: Allowance = Allowance { questions: 64, trials: 64, time: Duratio
 /// For a command with master files, where a question costs nothing.
 pub const OFFLINE: Allowance = Allowance { questions: 4096, trials: 512, time: Duration::from_secs(3600) };
 
-/// Rounds of asking: names found lead to further names, no more than this often.
-const ROUNDS: usize = 6;
+/// Rounds of asking: names found lead to further names, no more than this often. SPF allows ten records behind one
+/// another; a round finds one of them.
+const ROUNDS: usize = 12;
 
 /// What DNS said beyond a message's verdicts.
 pub struct Inquiry {
@@ -112,7 +113,8 @@ impl Inquiry {
         if let Some(query) = &self.query {
             for trial in wanted.trials {
                 let dns = spf::with_record(&self.dns, &trial.domain, &trial.record);
-                let query = query.clone();
+                let client_ip = trial.client_ip.unwrap_or(query.client_ip);
+                let query = Query { client_ip, ..query.clone() };
                 asked.spawn(async move {
                     let outcome = spf::check(&dns, &query, Limits::default()).await;
                     Fetched::Trial(Arc::new(outcome), trial)

@@ -9,6 +9,7 @@ mod explain;
 mod findings;
 mod input;
 mod keygen;
+mod log;
 mod output;
 mod paint;
 mod publish;
@@ -43,6 +44,8 @@ enum Command {
     Sign(sign::Options),
     /// Make a key and print the record to publish
     Keygen(keygen::Options),
+    /// What happened to which message: signed, verified, or why not
+    Log(log::Options),
     /// A first configuration; settings judged and shown
     Config(config::Options),
     /// The whole job on an embedded DNS: no root, no set-up
@@ -109,6 +112,7 @@ fn perform(command: Command) -> Result<Exit, Mistake> {
         Command::Explain(options) => explain::run(options),
         Command::Sign(options) => sign::run(options),
         Command::Keygen(options) => keygen::run(options),
+        Command::Log(options) => log::run(options),
         Command::Config(options) => config::run(options),
         Command::Demo(options) => demo::run(options),
     }

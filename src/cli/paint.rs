@@ -32,6 +32,12 @@ impl Paint {
         Paint::of(&io::stderr())
     }
 
+    /// For whatever must not be coloured.
+    #[cfg(test)]
+    pub fn plain() -> Paint {
+        Paint { on: false }
+    }
+
     /// `NO_COLOR` counts when it is not empty (no-color.org); a dumb terminal would show the codes.
     fn of(stream: &impl IsTerminal) -> Paint {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

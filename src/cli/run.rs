@@ -5,7 +5,7 @@
 use super::{Exit, Mistake};
 use crate::{
     config::{DEFAULT_FILE, Settings},
-    event::log,
+    event::{Journal, log},
     milter::{ListenError, Server},
 };
 use sd_notify::NotifyState;
@@ -38,7 +38,9 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     let domains = settings.domains.len();
     doubt(&settings);
     let places = Settings { file: settings.file.clone(), listeners: settings.listeners.clone(), ..Settings::default() };
-    let mut server = Server::start(settings).map_err(|error| not_listening(&places, &error))?;
+    let (journal, store) = (Journal::new(&settings.log), settings.store.clone());
+    let mut server = Server::start_with(settings, journal.clone()).map_err(|error| not_listening(&places, &error))?;
+    journal.keep_in(&store);
     for address in server.addresses() {
         tracing::info!("listening on {address}");
     }
@@ -49,7 +51,7 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     loop {
         tokio::select! {
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
-            _ = hangup.recv() => reload(&mut server, config),
+            _ = hangup.recv() => reload(&mut server, &journal, config),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             why = server.failed() => {
@@ -63,6 +65,7 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     tracing::info!("stopping: no new connections, open ones end");
     notify(&[NotifyState::Stopping]);
     server.drain().await;
+    journal.close().await;
     tracing::info!("stopped");
     Ok(exit)
 }
@@ -72,7 +75,7 @@ fn listen_for(kind: SignalKind) -> Result<Signal, Mistake> {
 }
 
 /// All or nothing: a mistake anywhere leaves the old settings in force.
-fn reload(server: &mut Server, config: &std::path::Path) {
+fn reload(server: &mut Server, journal: &Journal, config: &std::path::Path) {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
     notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
@@ -82,6 +85,7 @@ fn reload(server: &mut Server, config: &std::path::Path) {
     match outcome {
         Ok(()) => {
             let settings = server.settings();
+            journal.keep_in(&settings.store);
             tracing::info!("reloaded: {} domains", settings.domains.len());
             doubt(&settings);
         }

@@ -1,6 +1,8 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
-use super::{DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Verifying};
+use super::{
+    DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Store, Verifying,
+};
 use crate::{dkim::Canon, provider::Profiles};
 use std::{
     collections::HashMap,
@@ -118,6 +120,7 @@ impl Default for Settings {
             provider_directory: None,
             profiles: Profiles::built_in(),
             log: Log::default(),
+            store: Store::default(),
             limits: Limits::default(),
         }
     }

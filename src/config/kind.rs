@@ -1,8 +1,9 @@
 //! The kinds of value that a setting can have: read from TOML with a reason where that fails, and shown as TOML.
 
 use super::{
-    Mode, Network, SenderRule,
+    Mode, Network, Place, SenderRule,
     reader::{found, nearest},
+    store,
     verify::{ACTIONS, Action, DMARC_ACTIONS},
 };
 use crate::{dkim::Canon, name::DomainName};
@@ -51,6 +52,7 @@ pub(super) const DMARC_ACTION: Kind<Option<Action>> =
 pub(super) const NAMES: Kind<Vec<DomainName>> = Kind { read: |value| texts(value, name), show: |value| list(value) };
 pub(super) const AUTHSERV_ID: Kind<Option<String>> =
     Kind { read: read_authserv_id, show: |id| Value::String(id.clone().unwrap_or_default()) };
+pub(super) const PLACE: Kind<Option<Place>> = Kind { read: store::read_place, show: store::show_place };
 pub(super) const RESOLVER: Kind<Option<SocketAddr>> = Kind {
     read: read_resolver,
     show: |address| Value::String(address.map(|address| address.to_string()).unwrap_or_default()),
@@ -75,7 +77,7 @@ fn wrong(expected: &str, value: &DeValue<'_>) -> String {
     format!("expected {expected}, found {}", found(value))
 }
 
-fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
+pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
     value.as_str().ok_or_else(|| wrong("a string", value))
 }
 

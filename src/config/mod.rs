@@ -13,12 +13,14 @@ mod listener;
 mod mistake;
 mod read;
 mod reader;
+mod store;
 mod verify;
 
 pub use domain::key_file_name;
 pub use judge::group_id;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
+pub use store::{Place, Store, Url};
 pub use verify::{Action, Actions, Verifying};
 
 use crate::{
@@ -64,6 +66,8 @@ pub struct Settings {
     pub profiles: Profiles,
     /// The log.
     pub log: Log,
+    /// Where events are kept.
+    pub store: Store,
     /// Limits of the server.
     pub limits: Limits,
 }

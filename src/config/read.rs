@@ -5,7 +5,7 @@ use super::{
     defaults::{DRAIN_RANGE, EXPIRE_RANGE, IDLE_RANGE, KEY_DIRECTORY, NEVER_SIGNED},
     domain, kind, listener,
     reader::{Reader, Section},
-    verify,
+    store, verify,
 };
 use crate::provider::Profiles;
 use std::{path::Path, sync::Arc};
@@ -48,6 +48,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     let verify = verify::read(reader, root);
     let listeners = listener::all(reader, root, signing.outbound_mark.is_some());
     let log = log(reader, root);
+    let store = store::read(reader, root);
     let limits = limits(reader, root);
     let domains = domain::all(reader, root, &profiles, &key_directory);
     Settings {
@@ -61,6 +62,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         provider_directory,
         profiles,
         log,
+        store,
         limits,
     }
 }

@@ -116,7 +116,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A path of the settings: relative ones start at the folder of the file.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+    pub(super) fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.folder.join(path)
     }
 

@@ -4,7 +4,7 @@
 //! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
 //! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
 
-use super::{finding::Subject, order::Standing};
+use super::{finding::Subject, order::Standing, undo::Memory};
 use crate::{
     dkim::{
         record::{Key, KeyRecord},
@@ -23,7 +23,7 @@ use crate::{
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -230,13 +230,15 @@ impl KeyCase<'_> {
 /// A question for one server.
 pub type Asked = (String, RecordType);
 
-/// An SPF check with another record in place of the domain's own.
+/// An SPF check with another record in place of the domain's own, or of another client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trial {
     /// The domain judged.
     pub domain: String,
     /// The record that would stand at it.
     pub record: Vec<u8>,
+    /// The client that would have sent the message; `None` for the one that did.
+    pub client_ip: Option<IpAddr>,
 }
 
 /// What the authoritative servers of a zone say to one question.
@@ -270,6 +272,7 @@ pub struct Facts {
     trials: HashMap<Trial, Arc<spf::Outcome>>,
     servers: HashMap<Asked, Arc<Servers>>,
     wanted: RefCell<Wanted>,
+    memory: Memory,
     /// May authoritative servers be asked directly?
     pub live: bool,
 }
@@ -314,7 +317,16 @@ impl Facts {
 
     /// The result of an SPF check with another record in place of the domain's own.
     pub fn trial(&self, domain: &str, record: &[u8]) -> Option<&Arc<spf::Outcome>> {
-        let trial = Trial { domain: domain.to_ascii_lowercase(), record: record.to_vec() };
+        self.tried(Trial { domain: domain.to_ascii_lowercase(), record: record.to_vec(), client_ip: None })
+    }
+
+    /// The result of an SPF check with this record at the domain, had another client sent the message.
+    pub fn trial_from(&self, domain: &str, record: &[u8], client_ip: IpAddr) -> Option<&Arc<spf::Outcome>> {
+        let client_ip = Some(client_ip);
+        self.tried(Trial { domain: domain.to_ascii_lowercase(), record: record.to_vec(), client_ip })
+    }
+
+    fn tried(&self, trial: Trial) -> Option<&Arc<spf::Outcome>> {
         let known = self.trials.get(&trial);
         if known.is_none() {
             let wanted = &mut *self.wanted.borrow_mut();
@@ -336,6 +348,11 @@ impl Facts {
             }
         }
         known
+    }
+
+    /// Searches that were made and need not be made again.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Takes an answer in.

@@ -71,10 +71,7 @@ pub fn findings(case: &Case<'_>, selector: Option<&DomainName>) -> Vec<Placed> {
             }),
         );
     }
-    findings.extend(match case.verdicts.spf {
-        Some(_) => spf::findings(case),
-        None => spf::domain_findings(case, domain),
-    });
+    findings.extend(spf::domain_findings(case, domain));
     findings.extend(policy::domain_findings(case, domain));
     arrange(case.standing(), findings)
 }

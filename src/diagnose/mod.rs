@@ -13,6 +13,7 @@ pub mod finding;
 mod order;
 pub mod register;
 pub mod report;
+pub mod secret;
 
 mod activation;
 mod arc;
@@ -31,7 +32,7 @@ pub use order::{Placed, Standing, arrange};
 
 use crate::verify::{Word, dkim::DkimResult};
 use case::{Case, KeyCase, Oracle};
-use finding::{Effect, Finding, Subject};
+use finding::{Confidence, Effect, Finding, Subject};
 
 /// Diagnoses a message: its findings, the message's own first.
 pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
@@ -73,11 +74,15 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     }
     findings.extend(signature::findings(case, result));
     if result.result != Word::Pass {
-        let explained = findings.iter().any(|finding| finding.effect == Effect::Breaks);
+        // What is wrong with the body says nothing about the key.
+        let explained = findings
+            .iter()
+            .any(|finding| finding.effect == Effect::Breaks && finding.cause.stage <= register::Stage::Match);
         if !explained {
             findings.extend(matching::findings(case, result));
         }
-        findings.extend(undo::findings(case, result));
+        let changes = undo::findings(case, result, &findings);
+        findings.extend(changes);
     }
     findings.into_iter().map(|finding| finding.about(subject.clone())).collect()
 }
@@ -86,8 +91,13 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
 pub fn key_findings(key: &KeyCase<'_>) -> Vec<Finding> {
     let mut findings = transport::findings(key);
     if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
-        findings.extend(place::findings(key));
-        findings.extend(key_record::findings(key));
+        let placed = place::findings(key);
+        let explained =
+            placed.iter().any(|finding| finding.effect == Effect::Breaks && finding.confidence == Confidence::Certain);
+        findings.extend(placed);
+        if !explained {
+            findings.extend(key_record::findings(key));
+        }
     }
     findings
 }

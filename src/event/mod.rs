@@ -1,16 +1,22 @@
 //! One event per message: what was decided, done or refused, and how long it took.
 //!
-//! Events are written in one place, the [`Journal`], so that the log and whatever else keeps them agree.
+//! Events are written in one place, the [`Journal`], to the log and to the [`store`], so that the two agree.
 //! Writing never fails and never waits: a reader that is gone or a full disk costs lines, not mail.
 
+pub mod bound;
+mod journal;
 pub mod log;
+pub mod store;
 
-use crate::{config::Log, name::DomainName, verify::message::Verdicts};
-use serde::Serialize;
-use std::fmt::{self, Write};
+pub use journal::Journal;
+
+use crate::{clock, name::DomainName, verify::message::Verdicts};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What was done with a message, with the field names that operators' scripts rely on.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Event {
     /// When, RFC 3339 in UTC.
     pub time: String,
@@ -18,7 +24,7 @@ pub struct Event {
     pub host: String,
     /// Postfix's queue id; empty if the MTA gave none.
     pub queue_id: String,
-    /// sign, verify or pass.
+    /// sign, verify, pass or diagnose.
     pub action: Action,
     /// in, out or unknown.
     pub direction: Direction,
@@ -52,6 +58,8 @@ pub struct Event {
     pub size: u64,
     /// Milliseconds from MAIL FROM to the decision.
     pub millis: u64,
+    /// Why it failed, as far as that is known: of an event of action diagnose, at most [`MAX_CAUSES`].
+    pub causes: Vec<CauseEvent>,
     /// Was it only observed, and nothing changed?
     pub observed: bool,
 }
@@ -59,8 +67,14 @@ pub struct Event {
 /// More recipients than this are not kept: a list of ten thousand is Postfix's to remember.
 pub const MAX_RECIPIENTS: usize = 100;
 
+/// More signatures than this are not kept: what stands below was not judged either.
+pub const MAX_SIGNATURES: usize = 20;
+
+/// More causes than this are not kept: the first ones explain the failure.
+pub const MAX_CAUSES: usize = 20;
+
 /// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It was signed, or should have been.
@@ -70,10 +84,12 @@ pub enum Action {
     /// Nothing was to be done.
     #[default]
     Pass,
+    /// Why it failed was looked into; follows the event of the message itself.
+    Diagnose,
 }
 
 /// Which way the message went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From outside.
@@ -86,7 +102,8 @@ pub enum Direction {
 }
 
 /// One signature in an event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SignatureEvent {
     /// d=.
     pub domain: String,
@@ -100,10 +117,14 @@ pub struct SignatureEvent {
     pub reason: Option<String>,
 }
 
-/// Where events are written.
-#[derive(Clone, Debug)]
-pub struct Journal {
-    json: bool,
+/// One cause of a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CauseEvent {
+    /// Its name in the register of causes.
+    pub cause: String,
+    /// certain, likely or possible.
+    pub confidence: String,
 }
 
 impl Event {
@@ -135,94 +156,11 @@ impl Event {
         event.dmarc = Some(verdicts.dmarc.result.to_string());
         event
     }
-}
 
-impl Journal {
-    /// A journal in the form that the settings ask for; [`log::start`] must have been called for lines to appear.
-    pub fn new(log: &Log) -> Journal {
-        Journal { json: log.json }
+    /// The second event of a message whose failure was looked into: the same message, and why.
+    pub fn diagnosis(&self, causes: Vec<CauseEvent>) -> Event {
+        Event { time: clock::timestamp(), action: Action::Diagnose, causes, ..self.clone() }
     }
-
-    /// Writes one event: a warning where mail that was to be signed was not, else for information.
-    pub fn write(&self, event: &Event) {
-        let failed = event.action == Action::Sign && event.result.as_deref() != Some("pass");
-        match (self.json, failed) {
-            (true, true) => tracing::error!(target: log::EVENT, json = %Json(event)),
-            (true, false) => tracing::info!(target: log::EVENT, json = %Json(event)),
-            (false, true) => tracing::error!(target: log::EVENT, "{}", Text(event)),
-            (false, false) => tracing::info!(target: log::EVENT, "{}", Text(event)),
-        }
-    }
-}
-
-struct Json<'a>(&'a Event);
-
-impl fmt::Display for Json<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self.0).map_err(|_| fmt::Error)?)
-    }
-}
-
-/// `QUEUEID: action=sign result=pass domain=…`: what an operator greps for comes first.
-struct Text<'a>(&'a Event);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let event = self.0;
-        write!(f, "{}: action={}", if event.queue_id.is_empty() { "NOQUEUE" } else { &event.queue_id }, event.action)?;
-        pair(f, "result", event.result.as_deref())?;
-        pair(f, "reason", event.reason.as_deref())?;
-        for signature in &event.signatures {
-            pair(f, "domain", Some(&signature.domain))?;
-            pair(f, "selector", Some(&signature.selector))?;
-            pair(f, "algorithm", Some(&signature.algorithm))?;
-            if event.action == Action::Verify {
-                pair(f, "dkim", Some(&signature.result))?;
-            }
-        }
-        pair(f, "spf", event.spf.as_deref())?;
-        pair(f, "dmarc", event.dmarc.as_deref())?;
-        if event.signatures.is_empty() {
-            pair(f, "domain", event.domain.as_deref())?;
-            pair(f, "selector", event.selector.as_deref())?;
-        }
-        if event.observed {
-            pair(f, "observed", Some("yes"))?;
-        }
-        pair(f, "from_domain", event.from_domain.as_deref())?;
-        pair(f, "mail_from", Some(&event.mail_from))?;
-        pair(f, "client_ip", event.client_ip.as_deref())?;
-        pair(f, "auth_user", event.auth_user.as_deref())?;
-        pair(f, "rcpt_to", event.rcpt_to.first().map(String::as_str))?;
-        if event.rcpt_to.len() > 1 {
-            write!(f, " rcpts={}", event.rcpt_to.len())?;
-        }
-        pair(f, "message_id", event.message_id.as_deref())?;
-        write!(f, " size={} millis={}", event.size, event.millis)
-    }
-}
-
-/// ` key=value`; a value with anything but plain characters is quoted, and control characters never reach the log.
-fn pair(f: &mut fmt::Formatter<'_>, key: &str, value: Option<&str>) -> fmt::Result {
-    let Some(value) = value else { return Ok(()) };
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=');
-    if !value.is_empty() && value.chars().all(|c| plain(c) || c == '=') {
-        return write!(f, " {key}={value}");
-    }
-    write!(f, " {key}=\"")?;
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => write!(f, "\\{c}")?,
-            // Controls, and the characters that reorder or hide text on a terminal.
-            c if c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
-            {
-                write!(f, "{}", c.escape_unicode())?
-            }
-            c => f.write_char(c)?,
-        }
-    }
-    f.write_char('"')
 }
 
 impl fmt::Display for Action {
@@ -231,28 +169,7 @@ impl fmt::Display for Action {
             Action::Sign => "sign",
             Action::Verify => "verify",
             Action::Pass => "pass",
+            Action::Diagnose => "diagnose",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_starts_with_the_queue_id_and_quotes_what_strangers_wrote() {
-        let event = Event {
-            queue_id: "4ABC".into(),
-            action: Action::Pass,
-            reason: Some("the From domain has no key here".into()),
-            mail_from: "a@b\r\nDec 1 forged: \u{202e}line".into(),
-            size: 7,
-            ..Event::default()
-        };
-        assert_eq!(
-            Text(&event).to_string(),
-            "4ABC: action=pass reason=\"the From domain has no key here\" \
-             mail_from=\"a@b\\u{d}\\u{a}Dec 1 forged: \\u{202e}line\" size=7 millis=0"
-        );
     }
 }

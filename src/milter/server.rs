@@ -38,8 +38,14 @@ struct Running {
 }
 
 impl Server {
-    /// Binds every listener and serves them; needs a tokio runtime.
+    /// As [`Server::start_with`], with a journal that writes to the log alone.
     pub fn start(settings: Settings) -> Result<Server, ListenError> {
+        let journal = Journal::new(&settings.log);
+        Server::start_with(settings, journal)
+    }
+
+    /// Binds every listener and serves them; needs a tokio runtime.
+    pub fn start_with(settings: Settings, journal: Journal) -> Result<Server, ListenError> {
         let bound: Vec<(Listener, Bound)> = settings
             .listeners
             .iter()
@@ -47,7 +53,7 @@ impl Server {
             .collect::<Result<_, ListenError>>()?;
         let host = host_name();
         let shared = Arc::new(Shared {
-            journal: Journal::new(&settings.log),
+            journal,
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
             active: ArcSwap::from_pointee(Active::new(settings, None, &host)),

@@ -91,6 +91,7 @@ pub struct Signer<'a> {
     key: &'a Key,
     tags: Vec<(String, Vec<u8>)>,
     suffix: Vec<u8>,
+    prepared_as: Option<&'static str>,
 }
 
 impl<'a> Signer<'a> {
@@ -111,12 +112,18 @@ impl<'a> Signer<'a> {
             ("b", ""),
         ];
         let tags = tags.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-        Signer { name: "DKIM-Signature", key, tags: tags.into(), suffix: Vec::new() }
+        Signer { name: "DKIM-Signature", key, tags: tags.into(), suffix: Vec::new(), prepared_as: None }
     }
 
     /// For another field than DKIM-Signature.
     pub fn named(mut self, name: &'static str) -> Signer<'a> {
         self.name = name;
+        self
+    }
+
+    /// Prepares header and body in this form, whatever c= says.
+    pub fn prepared_as(mut self, form: &'static str) -> Signer<'a> {
+        self.prepared_as = Some(form);
         self
     }
 
@@ -176,6 +183,7 @@ impl<'a> Signer<'a> {
 
     fn canonicalization(&self) -> (bool, bool) {
         let text = match self.get("c") {
+            _ if self.prepared_as.is_some() => self.prepared_as.unwrap_or_default().into(),
             b"" if self.name != "DKIM-Signature" => "relaxed/relaxed".into(),
             text => String::from_utf8_lossy(text).into_owned(),
         };

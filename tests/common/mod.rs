@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
 pub mod canon;
+pub mod change;
 pub mod delivery;
 pub mod desk;
 pub mod differential;
@@ -15,6 +16,7 @@ pub mod mutate;
 pub mod nsd;
 pub mod opendkim;
 pub mod postfix;
+pub mod postgres;
 pub mod process;
 pub mod receiver;
 pub mod scene;

@@ -77,16 +77,29 @@ impl Drop for Process {
 
 /// Sends a signal to one process.
 pub fn signal(pid: u32, name: &str) {
-    let signal = match name {
+    // A process that has just ended cannot be signalled, which is what the sender wants.
+    let _ = rustix::process::kill_process(process_id(pid), signal_of(name));
+}
+
+/// Sends a signal to a process that we started and to all that it started.
+pub fn signal_group(pid: u32, name: &str) {
+    let _ = rustix::process::kill_process_group(process_id(pid), signal_of(name));
+}
+
+fn process_id(pid: u32) -> rustix::process::Pid {
+    i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id")
+}
+
+fn signal_of(name: &str) -> rustix::process::Signal {
+    match name {
         "HUP" => rustix::process::Signal::HUP,
         "TERM" => rustix::process::Signal::TERM,
+        "QUIT" => rustix::process::Signal::QUIT,
         "KILL" => rustix::process::Signal::KILL,
         "STOP" => rustix::process::Signal::STOP,
+        "CONT" => rustix::process::Signal::CONT,
         other => panic!("unknown signal {other}"),
-    };
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
-    // A process that has just ended cannot be signalled, which is what the sender wants.
-    let _ = rustix::process::kill_process(pid, signal);
+    }
 }
 
 /// Runs a program to its end and gives its standard output; panics with everything it said if it fails.

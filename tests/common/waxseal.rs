@@ -59,7 +59,7 @@ impl Home {
 
     /// Writes the settings: what they all share, then `text`.
     pub fn settings(&self, text: &str) {
-        let shared = "key_directory = \"keys\"\nlog.format = \"json\"\n";
+        let shared = "key_directory = \"keys\"\nlog.format = \"json\"\nstore.url = \"sqlite:events.db\"\n";
         fs::write(self.path("waxseal.toml"), format!("{shared}{text}")).expect("the settings");
     }
 

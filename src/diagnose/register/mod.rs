@@ -8,12 +8,14 @@
 mod form;
 pub mod activation;
 pub mod arc;
+pub mod changed;
 pub mod clock;
 pub mod dns;
 pub mod dns_record;
 pub mod key;
 pub mod local;
 pub mod modified;
+pub mod modified_header;
 pub mod place;
 pub mod policy;
 pub mod propagation;
@@ -31,11 +33,13 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         selector::ALL,
         key::ALL,
         activation::ALL,
+        changed::ALL,
         propagation::ALL,
         dns::ALL,
         signer::ALL,
         clock::ALL,
         modified::ALL,
+        modified_header::ALL,
         spf::ALL,
         policy::ALL,
         arc::ALL,

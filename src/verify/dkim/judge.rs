@@ -256,7 +256,7 @@ impl Case<'_> {
 }
 
 /// The field of a signature with an empty b=, in which it signed itself (§3.7).
-pub(in crate::verify) fn emptied(field: Field<'_>, signature: &Signature) -> Option<Vec<u8>> {
+pub fn emptied(field: Field<'_>, signature: &Signature) -> Option<Vec<u8>> {
     let own = field.raw();
     let value = own.len() - field.value().len();
     let range = signature.signature_range.clone()?;

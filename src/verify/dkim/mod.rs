@@ -8,8 +8,7 @@ mod crypto;
 mod judge;
 
 pub use crypto::{Proof, prove};
-pub use judge::Reason;
-pub(super) use judge::emptied;
+pub use judge::{Reason, emptied};
 
 use super::Word;
 use crate::{
@@ -204,6 +203,12 @@ impl Verifier {
     }
 }
 
+/// The fields that a signature covers: for each item of h=, in its order, the number of its field in the header, or `None`
+/// where there is none. `own` is the number of the signature's own field.
+pub fn signed_fields(header: &Header, signature: &Signature, own: usize) -> Vec<Option<usize>> {
+    FieldIndex::new(header).places(&signature.fields, own)
+}
+
 /// Judges a signature over header fields that the caller hashed; the body has no part in it.
 pub(super) fn judge_digest(
     signature: Signature,
@@ -257,10 +262,15 @@ impl FieldIndex {
     /// The fields that h= names, in its order: of each name the lowest first (§5.4.2), then nothing.
     /// The signature's own field is never one of them (§3.7).
     fn select(&self, names: &[String], own: usize) -> Vec<usize> {
+        self.places(names, own).into_iter().flatten().collect()
+    }
+
+    /// As [`FieldIndex::select`], with `None` for what is not there.
+    fn places(&self, names: &[String], own: usize) -> Vec<Option<usize>> {
         let mut used: HashMap<Vec<u8>, usize> = HashMap::new();
         names
             .iter()
-            .filter_map(|name| {
+            .map(|name| {
                 let name = name.to_ascii_lowercase().into_bytes();
                 let places = self.by_name.get(&name)?;
                 let used = used.entry(name).or_default();

@@ -1,0 +1,144 @@
+//! Writing events: one line of the log each, and a row of the store where one is kept.
+//!
+//! Both go through bounded queues, so that writing never waits and never fails; what a queue cannot take is counted.
+
+use super::{
+    Action, Event,
+    bound::{self, pair},
+    log,
+    store::Store,
+};
+use crate::config;
+use arc_swap::ArcSwapOption;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Where events are written; clones write to the same place.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    json: bool,
+    store: Arc<ArcSwapOption<Store>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Journal {
+    /// A journal in the form that the settings ask for, which keeps nothing; [`log::start`] must have been called for
+    /// lines to appear.
+    pub fn new(log: &config::Log) -> Journal {
+        Journal { json: log.json, store: Arc::default(), dropped: Arc::default() }
+    }
+
+    /// Keeps events where the settings say from now on; what still waits for another store goes there in the background.
+    pub fn keep_in(&self, settings: &config::Store) {
+        if self.store.load().as_ref().is_some_and(|store| store.settings() == settings) {
+            return;
+        }
+        let store = settings.place.is_some().then(|| Arc::new(Store::start(settings.clone(), self.dropped.clone())));
+        self.store.store(store);
+    }
+
+    /// Writes one event: an error where mail that was to be signed was not, else for information.
+    pub fn write(&self, event: &Event) {
+        let event = bound::bounded(event.clone());
+        let failed = event.action == Action::Sign && event.result.as_deref() != Some("pass");
+        match (self.json, failed) {
+            (true, true) => tracing::error!(target: log::EVENT, json = %Json(&event)),
+            (true, false) => tracing::info!(target: log::EVENT, json = %Json(&event)),
+            (false, true) => tracing::error!(target: log::EVENT, "{}", Text(&event)),
+            (false, false) => tracing::info!(target: log::EVENT, "{}", Text(&event)),
+        }
+        if let Some(store) = &*self.store.load() {
+            store.keep(event);
+        }
+    }
+
+    /// How many events the store could not keep since the process started (`waxseal_events_dropped_total`).
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Writes what still waits for the store, for some seconds at most.
+    pub async fn close(&self) {
+        if let Some(store) = self.store.swap(None) {
+            store.close().await;
+        }
+    }
+}
+
+struct Json<'a>(&'a Event);
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&bound::safe_json(serde_json::to_string(self.0).map_err(|_| fmt::Error)?))
+    }
+}
+
+/// `QUEUEID: action=sign result=pass domain=…`: what an operator greps for comes first.
+struct Text<'a>(&'a Event);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let event = self.0;
+        write!(f, "{}: action={}", if event.queue_id.is_empty() { "NOQUEUE" } else { &event.queue_id }, event.action)?;
+        pair(f, "result", event.result.as_deref())?;
+        pair(f, "reason", event.reason.as_deref())?;
+        for signature in &event.signatures {
+            pair(f, "domain", Some(&signature.domain))?;
+            pair(f, "selector", Some(&signature.selector))?;
+            pair(f, "algorithm", Some(&signature.algorithm))?;
+            if event.action == Action::Verify {
+                pair(f, "dkim", Some(&signature.result))?;
+            }
+        }
+        pair(f, "spf", event.spf.as_deref())?;
+        pair(f, "dmarc", event.dmarc.as_deref())?;
+        if event.signatures.is_empty() {
+            pair(f, "domain", event.domain.as_deref())?;
+            pair(f, "selector", event.selector.as_deref())?;
+        }
+        if event.observed {
+            pair(f, "observed", Some("yes"))?;
+        }
+        pair(f, "from_domain", event.from_domain.as_deref())?;
+        pair(f, "mail_from", Some(&event.mail_from))?;
+        pair(f, "client_ip", event.client_ip.as_deref())?;
+        pair(f, "auth_user", event.auth_user.as_deref())?;
+        pair(f, "rcpt_to", event.rcpt_to.first().map(String::as_str))?;
+        if event.rcpt_to.len() > 1 {
+            write!(f, " rcpts={}", event.rcpt_to.len())?;
+        }
+        pair(f, "message_id", event.message_id.as_deref())?;
+        for cause in &event.causes {
+            pair(f, "cause", Some(&cause.cause))?;
+            pair(f, "confidence", Some(&cause.confidence))?;
+        }
+        write!(f, " size={} millis={}", event.size, event.millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_starts_with_the_queue_id_and_quotes_what_strangers_wrote() {
+        let event = Event {
+            queue_id: "4ABC".into(),
+            action: Action::Pass,
+            reason: Some("the From domain has no key here".into()),
+            mail_from: "a@b\r\nDec 1 forged: \u{202e}line".into(),
+            size: 7,
+            ..Event::default()
+        };
+        assert_eq!(
+            Text(&event).to_string(),
+            "4ABC: action=pass reason=\"the From domain has no key here\" \
+             mail_from=\"a@b\\u{d}\\u{a}Dec 1 forged: \\u{202e}line\" size=7 millis=0"
+        );
+    }
+}
