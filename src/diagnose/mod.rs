@@ -17,12 +17,14 @@ pub mod secret;
 
 mod activation;
 mod arc;
+mod delegation;
 pub mod domain;
 mod key_record;
 mod matching;
 mod place;
 mod policy;
 mod propagation;
+mod servers;
 mod signature;
 mod spf;
 mod transport;
@@ -46,7 +48,7 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
     let activation = activation::findings(case, &findings);
     findings.extend(activation);
     findings.extend(arc::findings(case));
-    arrange(case.standing(), findings)
+    arrange(case.standing(), servers::without_echoes(findings))
 }
 
 /// The findings of one signature, in the order of blame; what a certain cause explains is not looked for downstream.
@@ -89,7 +91,10 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
 
 /// The findings of a key record: for a signature, or for a domain that is checked.
 pub fn key_findings(key: &KeyCase<'_>) -> Vec<Finding> {
-    let mut findings = transport::findings(key);
+    let mut findings = servers::findings(key);
+    if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
+        findings.extend(transport::findings(key));
+    }
     if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
         let placed = place::findings(key);
         let explained =
