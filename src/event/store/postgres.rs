@@ -98,6 +98,10 @@ impl Database for Postgres {
     fn compact(&mut self) -> Result<(), Fault> {
         Ok(())
     }
+
+    fn learn(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 fn borrowed(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
