@@ -338,6 +338,20 @@ fn a_server_that_stops_under_load_costs_nothing_that_fits_into_the_queue() {
 }
 
 #[test]
+fn a_server_that_demands_tls_is_believed_by_its_certificate_alone() {
+    let postgres = Postgres::start_with_tls();
+    let place =
+        |parameters: &str| Place::Postgres(Url::new(&format!("{}{parameters}", postgres.url())).expect("a URL"));
+    let trusted = place(&format!("?sslmode=require&sslrootcert={}", postgres.certificate().display()));
+    store(&settings(trusted.clone()), &[signed(1, "4A")]);
+    assert_eq!(found(&mut archive(&trusted), &Filter::default()).len(), 1);
+    for parameters in ["?sslmode=require", "?sslmode=disable", "?sslmode=prefer"] {
+        let fault = Archive::open(&place(parameters)).err().expect("refused");
+        assert!(matches!(fault.kind, FaultKind::Unreachable | FaultKind::Denied), "{parameters}: {fault:?}");
+    }
+}
+
+#[test]
 fn several_hosts_share_one_server() {
     let postgres = Postgres::start();
     let place = server(&postgres);
