@@ -223,3 +223,37 @@ fn limits_of_this_side() {
     let said = verify(&signer().set("h", names).sign(MAIL.as_bytes()), &zone(), &[]);
     said.leads("verifier-size-limit", "certain").never(&["dkim-signature-limit"]);
 }
+
+#[test]
+fn folds_that_lost_their_carriage_return() {
+    let folded = MAIL.replace("an invoice", "an\r\n\tinvoice");
+    for form in ["relaxed/relaxed", "simple/simple"] {
+        let mail = signer().set("c", form).sign(folded.as_bytes());
+        verify(&mail, &zone(), &[]).healthy();
+        let said = verify(&replaced(&mail, "an\r\n\tinvoice", "an\n\tinvoice"), &zone(), &[]);
+        said.leads("verifier-lf-normalisation", "certain").never(&["dkim-canonicalization-mislabelled"]);
+        let said = verify(&replaced(&mail, "an\r\n\tinvoice", "no\n\tinvoice"), &zone(), &[]);
+        said.never(&["verifier-lf-normalisation"]);
+    }
+}
+
+#[test]
+fn a_filter_of_the_receiving_host() {
+    let came = "Received: from mx.example.com (mx.example.com [192.0.2.1]) by mx.example.net with ESMTP id 1;\r\n\t\
+                Mon, 23 Nov 2026 03:59:00 +0000\r\n";
+    let again = |by: &str| {
+        format!(
+            "Received: from localhost (localhost [127.0.0.1]) by {by} with ESMTP id 2;\r\n\t\
+             Mon, 23 Nov 2026 03:59:02 +0000\r\n"
+        )
+    };
+    let changed = replaced(&signer().sign(MAIL.as_bytes()), "the end", "the very end");
+    let through = |by: &str, mail: &[u8]| [again(by).as_bytes(), came.as_bytes(), mail].concat();
+    let said = verify(&through("mx.example.net", &changed), &zone(), &[]);
+    assert_eq!(said.finding("verifier-after-modification")["severity"], "note");
+    // A program on another host, and a message that nothing changed.
+    verify(&through("list.example.net", &changed), &zone(), &[]).never(&["verifier-after-modification"]);
+    verify(&through("mx.example.net", &signer().sign(MAIL.as_bytes())), &zone(), &[])
+        .healthy()
+        .never(&["verifier-after-modification"]);
+}

@@ -127,7 +127,9 @@ fn present(key: &KeyCase<'_>) -> Vec<Finding> {
         if findings.is_empty() {
             findings.extend(alias::wrong_target(key));
         }
-        if findings.is_empty() && here.is_none() {
+        // A record that only needs mending is no sign of another selector, even where both hold the same key.
+        let damaged = key.answer.joined_txt().iter().any(|text| is_damaged_record(text));
+        if findings.is_empty() && here.is_none() && !damaged {
             let proven = sibling::instead(key, Ground::survey(key));
             findings.extend(proven.filter(|finding| finding.confidence == Confidence::Certain));
         }
