@@ -134,23 +134,6 @@ pub enum NoSelector {
 }
 
 impl Profile {
-    /// A sender of which nothing is known but the name that SPF records must include.
-    pub fn including(include: &DomainName) -> Profile {
-        Profile {
-            name: include.to_string(),
-            title: include.to_string(),
-            selectors: Vec::new(),
-            key_bits: None,
-            spf_include: Some(include.clone()),
-            ttl: None,
-            domain_token: false,
-            signs_only_when_verified: false,
-            console: Vec::new(),
-            name_servers: Vec::new(),
-            documentation: Vec::new(),
-        }
-    }
-
     /// The selector for an environment and a region, whatever the case of their letters; never a legacy one.
     pub fn selector(&self, environment: &str, region: &str) -> Result<&ProfileSelector, NoSelector> {
         self.places()

@@ -4,7 +4,7 @@
 //! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
 //! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
 
-use super::{finding::Subject, order::Standing};
+use super::{finding::Subject, order::Standing, undo::Memory};
 use crate::{
     dkim::{
         record::{Key, KeyRecord},
@@ -272,6 +272,7 @@ pub struct Facts {
     trials: HashMap<Trial, Arc<spf::Outcome>>,
     servers: HashMap<Asked, Arc<Servers>>,
     wanted: RefCell<Wanted>,
+    memory: Memory,
     /// May authoritative servers be asked directly?
     pub live: bool,
 }
@@ -347,6 +348,11 @@ impl Facts {
             }
         }
         known
+    }
+
+    /// Searches that were made and need not be made again.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Takes an answer in.

@@ -8,8 +8,7 @@ use super::{
     register::{Cause, Family, Stage},
     spf,
 };
-use crate::{diagnose::Placed, name::DomainName, provider::Profile};
-use std::sync::Arc;
+use crate::{diagnose::Placed, name::DomainName};
 
 /// The five steps of the documented checklist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +71,7 @@ pub fn findings(case: &Case<'_>, selector: Option<&DomainName>) -> Vec<Placed> {
             }),
         );
     }
-    findings.extend(spf_findings(case, domain));
+    findings.extend(spf::domain_findings(case, domain));
     findings.extend(policy::domain_findings(case, domain));
     arrange(case.standing(), findings)
 }
@@ -96,28 +95,6 @@ fn published_key(case: &Case<'_>, domain: &DomainName, selector: &DomainName) ->
     }
     findings.extend(propagation::time_to_live(&key));
     findings.into_iter().map(|finding| finding.about(key.subject())).collect()
-}
-
-/// What the SPF record tells for the client that was given, if one was, and by itself.
-fn spf_findings(case: &Case<'_>, domain: &DomainName) -> Vec<Finding> {
-    let profile = match (&case.expected.spf_include, case.expected.profile_of(None)) {
-        (None, profile) => profile.map(|(profile, _)| profile),
-        (Some(include), Some((profile, _))) => {
-            Some(Arc::new(Profile { spf_include: Some(include.clone()), ..(*profile).clone() }))
-        }
-        (Some(include), None) => Some(Arc::new(Profile::including(include))),
-    };
-    let mut findings = match &case.verdicts.spf {
-        Some(spf) => spf::outcome_findings(&spf.main, profile.as_deref(), case.facts),
-        None => Vec::new(),
-    };
-    if let Some(answer) = case.facts.txt(domain.as_str()) {
-        let by_itself = spf::record_findings(domain, answer, profile.as_deref(), case.facts);
-        let known: Vec<&Cause> = findings.iter().map(|finding| finding.cause).collect();
-        let more: Vec<Finding> = by_itself.into_iter().filter(|finding| !known.contains(&finding.cause)).collect();
-        findings.extend(more);
-    }
-    findings
 }
 
 /// A sound key is published, and it is not ours.

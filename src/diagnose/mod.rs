@@ -24,7 +24,7 @@ mod place;
 mod policy;
 mod propagation;
 mod signature;
-pub mod spf;
+mod spf;
 mod transport;
 pub mod undo;
 
@@ -81,7 +81,8 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
         if !explained {
             findings.extend(matching::findings(case, result));
         }
-        findings.extend(undo::findings(case, result));
+        let changes = undo::findings(case, result, &findings);
+        findings.extend(changes);
     }
     findings.into_iter().map(|finding| finding.about(subject.clone())).collect()
 }

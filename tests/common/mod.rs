@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
 pub mod canon;
+pub mod change;
 pub mod delivery;
 pub mod desk;
 pub mod differential;

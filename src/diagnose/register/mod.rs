@@ -15,6 +15,7 @@ pub mod dns_record;
 pub mod key;
 pub mod local;
 pub mod modified;
+pub mod modified_header;
 pub mod place;
 pub mod policy;
 pub mod propagation;
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         signer::ALL,
         clock::ALL,
         modified::ALL,
+        modified_header::ALL,
         spf::ALL,
         policy::ALL,
         arc::ALL,

@@ -4,7 +4,7 @@
 //! never advised to be authorised as if it were known to be the sender's: it may be anybody's.
 
 use super::{
-    Judged, Sight,
+    Demand, Judged, Sight,
     relay::{behind_relay, forwarded, other_family},
     show::{caret, count},
     strings::{misjoined, split},
@@ -139,12 +139,9 @@ fn redirect_ignored(judged: &Judged<'_>, sight: Sight<'_>, record: &Record) -> O
 
 /// The provider's include, if the record lacks it: proved if SPF passes with it.
 fn include_missing(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, record: &Record) -> Option<Finding> {
-    let profile = judged.profile?;
-    let include = profile.spf_include.as_ref()?;
+    let Demand { include, who } = judged.demanded()?;
     let visited = outcome.visits.iter().any(|visit| visit.domain.eq_ignore_ascii_case(include.as_str()));
-    // A domain of the provider itself needs no include.
-    let theirs = include.parent().is_some_and(|parent| judged.domain.is_some_and(|domain| domain.is_within(&parent)));
-    if visited || theirs || outcome.scope == Scope::Helo {
+    if visited || outcome.scope == Scope::Helo {
         return None;
     }
     let merged = record.with_added(&format!("include:{include}"));
@@ -169,10 +166,8 @@ fn include_missing(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, rec
         }
         _ => return None,
     };
-    let claim = format!(
-        "the SPF record of {} does not include {include}, by which {} lets its hosts send",
-        sight.domain, profile.title
-    );
+    let claim =
+        format!("the SPF record of {} does not include {include}, by which {who} lets its hosts send", sight.domain);
     let finding = judged
         .breaks(&causes::PROVIDER_INCLUDE_MISSING, confidence, claim)
         .dns("the TXT records", sight.answer)
@@ -215,7 +210,7 @@ fn not_authorized(judged: &Judged<'_>, outcome: &Outcome, own: Sight<'_>) -> Fin
         finding =
             finding.text(&format!("the record of {}", visit.domain), caret(record.as_bytes(), term.range.clone()));
     }
-    if let Some(include) = judged.profile.and_then(|profile| profile.spf_include.as_ref())
+    if let Some(include) = judged.demand.as_ref().map(|demand| &demand.include)
         && outcome.visits.iter().any(|visit| visit.domain.eq_ignore_ascii_case(include.as_str()))
     {
         finding = finding

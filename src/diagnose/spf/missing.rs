@@ -1,7 +1,7 @@
 //! No SPF record: a text that was meant to be one, a record of another type or at another name, or truly nothing.
 
 use super::{
-    Judged, Sight, mend,
+    Demand, Judged, Sight, mend,
     show::{caret, short},
     strings,
 };
@@ -229,7 +229,7 @@ fn type_99(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
 fn wrong_host(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
     let domain = sight.domain;
     let mut above: Vec<String> = Vec::new();
-    let author = judged.message.and_then(|case| case.verdicts.author.as_ref().ok());
+    let author = judged.case.verdicts.author.as_ref().ok();
     if let (Some(author), Some(judged)) = (author, judged.domain)
         && judged != author
         && judged.is_within(author)
@@ -320,7 +320,7 @@ fn missing(judged: &Judged<'_>, sight: Sight<'_>) -> Finding {
         Answered::NoData => "has no TXT record, and so no SPF record",
         _ => "has TXT records, none of which is SPF",
     };
-    let claim = match judged.message.and_then(|case| case.verdicts.author.as_ref().ok()) {
+    let claim = match judged.case.verdicts.author.as_ref().ok() {
         Some(author) if author.as_str() != sight.domain => {
             format!(
                 "{} {what}; SPF is judged there, because the sender is of that domain and not of {author}",
@@ -333,13 +333,13 @@ fn missing(judged: &Judged<'_>, sight: Sight<'_>) -> Finding {
         .breaks(&causes::RECORD_MISSING, Confidence::Certain, claim)
         .dns("the question for SPF", sight.answer)
         .not(&causes::WRONG_HOST, "no record that would let this client send was found at the names near it");
-    match judged.profile.and_then(|profile| Some((profile, profile.spf_include.as_ref()?))) {
-        Some((profile, include)) => finding
+    match judged.demanded() {
+        Some(Demand { include, who }) => finding
             .fix(format!(
                 "publish the TXT record below at {}, with every other host that sends added before ~all",
                 short(sight.domain)
             ))
-            .text("demanded", format!("{} wants include:{include}", profile.title))
+            .text("demanded", format!("{who} wants include:{include}"))
             .publish(sight.domain, format!("v=spf1 include:{include} ~all")),
         None => finding.fix(format!(
             "publish one TXT record at {}: v=spf1, a term for every host and service that sends for it, and ~all",

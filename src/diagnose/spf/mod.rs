@@ -3,7 +3,7 @@
 //! A failed check is tried again with one repair of the domain's record at a time ([`Judged::passes`]); a repair that makes
 //! it pass is certain. Otherwise what RFC 7208 defines is certain (no record, several, a broken grammar, a limit), and
 //! the rest is likely at most. Advice on records that work informs and never leads over a cause.
-//! [`record_findings`] judges a record without a message.
+//! A record can be judged without a client too ([`domain_findings`]).
 
 mod address;
 mod advice;
@@ -20,17 +20,14 @@ mod syntax;
 mod tree;
 mod whole;
 
-pub use whole::record_findings;
-
 use super::{
     case::{Case, Facts},
     finding::{Confidence, Effect, Finding, Subject},
-    register::Cause,
+    register::{Cause, spf as causes},
 };
 use crate::{
     dns::Answer,
     name::DomainName,
-    provider::Profile,
     spf::{Problem, Record},
     verify::spf::{Outcome, Place, Reason, Scope, SpfResult, Visit},
 };
@@ -39,24 +36,28 @@ use std::{net::IpAddr, sync::Arc};
 /// Why SPF does not pass, and what passes by luck.
 pub fn findings(case: &Case<'_>) -> Vec<Finding> {
     let Some(spf) = &case.verdicts.spf else { return Vec::new() };
-    let selectors = case.verdicts.dkim.iter().map(|result| result.signature.selector.as_ref());
-    let profile = selectors.chain([None]).find_map(|selector| case.expected.profile_of(selector));
-    let judged = Judged {
-        domain: spf.main.domain.as_ref(),
-        outcome: Some(&spf.main),
-        profile: profile.as_ref().map(|(profile, _)| &**profile),
-        facts: case.facts,
-        message: Some(case),
-    };
-    judged.findings(&spf.main)
+    Judged::new(case, spf.main.domain.as_ref(), Some(&spf.main)).findings(&spf.main)
 }
 
-/// Why a check of a domain came out as it did, without a message: `waxseal check --client-ip`.
-///
-/// The trials of `facts` must be run with what `outcome` was judged for.
-pub fn outcome_findings(outcome: &Outcome, profile: Option<&Profile>, facts: &Facts) -> Vec<Finding> {
-    let domain = outcome.domain.as_ref();
-    Judged { domain, outcome: Some(outcome), profile, facts, message: None }.findings(outcome)
+/// What the record of a domain tells: for the client, if one is known, and for everybody else.
+pub fn domain_findings(case: &Case<'_>, domain: &DomainName) -> Vec<Finding> {
+    let mut findings = findings(case);
+    if findings.iter().any(|finding| finding.effect == Effect::Breaks) {
+        return findings;
+    }
+    let Some(answer) = case.facts.txt(domain.as_str()) else { return findings };
+    for mut finding in whole::findings(&Judged::new(case, Some(domain), None), domain, answer) {
+        if findings.iter().any(|known| known.cause == finding.cause) {
+            continue;
+        }
+        // The client passes; what the record lacks, and what others meet, remains.
+        let demanded = finding.cause == &causes::PROVIDER_INCLUDE_MISSING;
+        if case.verdicts.spf.is_some() && finding.effect == Effect::Breaks && !demanded {
+            finding.effect = Effect::Risk;
+        }
+        findings.push(finding);
+    }
+    findings
 }
 
 /// A domain whose record is examined.
@@ -65,11 +66,17 @@ struct Judged<'a> {
     domain: Option<&'a DomainName>,
     /// What came out for a client; `None` where the record is judged without one.
     outcome: Option<&'a Outcome>,
-    /// The provider's profile, if one applies.
-    profile: Option<&'a Profile>,
+    /// What the record must include, if that is known.
+    demand: Option<Demand>,
     facts: &'a Facts,
-    /// The message, where there is one.
-    message: Option<&'a Case<'a>>,
+    case: &'a Case<'a>,
+}
+
+/// An include that the record must have.
+struct Demand {
+    include: DomainName,
+    /// Who wants it: the title of a provider.
+    who: String,
 }
 
 /// One record on the way.
@@ -100,6 +107,27 @@ impl<'a> From<&'a Visit> for Sight<'a> {
 }
 
 impl<'a> Judged<'a> {
+    fn new(case: &'a Case<'a>, domain: Option<&'a DomainName>, outcome: Option<&'a Outcome>) -> Judged<'a> {
+        let selectors = case.verdicts.dkim.iter().map(|result| result.signature.selector.as_ref());
+        let profile = selectors.chain([None]).find_map(|selector| case.expected.profile_of(selector));
+        let demand = match (&case.expected.spf_include, &profile) {
+            (Some(include), _) => Some(Demand { include: include.clone(), who: "your provider".into() }),
+            (None, Some((profile, _))) => {
+                profile.spf_include.clone().map(|include| Demand { include, who: profile.title.clone() })
+            }
+            (None, None) => None,
+        };
+        Judged { domain, outcome, demand, facts: case.facts, case }
+    }
+
+    /// The name that the record must include, unless the domain is the provider's own.
+    fn demanded(&self) -> Option<&Demand> {
+        let demand = self.demand.as_ref()?;
+        let above = demand.include.parent().filter(|parent| parent.labels().count() >= 2);
+        let house = above.unwrap_or_else(|| demand.include.clone());
+        self.domain.is_none_or(|domain| !domain.is_within(&house)).then_some(demand)
+    }
+
     fn findings(&self, outcome: &'a Outcome) -> Vec<Finding> {
         let Some(own) = outcome.visits.first().map(Sight::from) else { return client::nobody(self, outcome) };
         let last = outcome.visits.last().map_or(own, Sight::from);

@@ -49,7 +49,7 @@ pub fn behind_relay(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>) ->
 
 /// The message was forwarded: DKIM of From holds, and the client is not the sender's.
 pub fn forwarded(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>) -> Option<Finding> {
-    let case = judged.message?;
+    let case = judged.case;
     if outcome.scope == Scope::Helo {
         return None;
     }
@@ -73,7 +73,7 @@ pub fn forwarded(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>) -> Op
 
 /// What shows that somebody passed the message on.
 fn sign_of_forwarding(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>) -> Option<String> {
-    let case = judged.message?;
+    let case = judged.case;
     let envelope = &case.verdicts.spf.as_ref()?.envelope;
     let sender = envelope.mail_from.to_ascii_uppercase();
     let sender = sender.strip_prefix(b"<").unwrap_or(&sender);
@@ -103,7 +103,7 @@ pub fn other_family(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, re
         }
     }
     // What the host calls itself, if that name has the client's address.
-    let helo = judged.message.and_then(|case| case.verdicts.spf.as_ref()).map(|spf| &spf.envelope.helo);
+    let helo = judged.case.verdicts.spf.as_ref().map(|spf| &spf.envelope.helo);
     if names.is_empty()
         && let Some(helo) = helo.and_then(|helo| crate::name::DomainName::from_bytes(helo).ok())
         && let Some(answer) = judged.facts.answer(helo.as_str(), RecordType::Aaaa)
@@ -135,7 +135,7 @@ pub fn other_family(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, re
 
 /// The Received field of the client that was judged, if it is there, and those before it, newest first.
 fn trace(judged: &Judged<'_>, outcome: &Outcome) -> Option<(Option<Received>, Vec<Received>)> {
-    let header = judged.message?.header;
+    let header = judged.case.header;
     let mut hops: Vec<Received> =
         header.named("Received").take(HOPS).map(|field| received::read(field.value())).collect();
     let entered = hops.iter().position(|hop| hop.client_ip == Some(outcome.client_ip));

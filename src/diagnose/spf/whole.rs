@@ -1,65 +1,55 @@
 //! A record judged without a message or a client: what is wrong with it for every sender, or for the last that it names.
 //!
-//! Where a client is known, its check says more, and [`super::outcome_findings`] tells why it came out so.
+//! What it leads to is asked for; while that is not known, it is passed over. Where a client is known, its check says
+//! more.
 
 use super::{
-    Judged, Sight, advice, fault, limits, mend, missing, several, show,
+    Demand, Judged, Sight, advice, fault, limits, mend, missing, several, show,
     strings::{misjoined, split},
     syntax,
     tree::{Node, Tree},
 };
 use crate::{
     diagnose::{
-        case::Facts,
         finding::{Confidence, Finding},
         register::spf as causes,
     },
     dns::{Answer, Fault, Outcome as Answered},
     name::DomainName,
-    provider::Profile,
     spf::{Mechanism, Record, Selection, TermKind, select},
 };
 use std::sync::Arc;
 
 /// What the SPF record of a domain tells by itself; `answer` is to the question for the TXT records at the domain.
-///
-/// What it leads to is asked of `facts`, so it is run until they want nothing more. `profile` is that of the provider
-/// whose include the record must have.
-pub fn record_findings(
-    domain: &DomainName,
-    answer: &Arc<Answer>,
-    profile: Option<&Profile>,
-    facts: &Facts,
-) -> Vec<Finding> {
-    let judged = Judged { domain: Some(domain), outcome: None, profile, facts, message: None };
+pub fn findings(judged: &Judged<'_>, domain: &DomainName, answer: &Arc<Answer>) -> Vec<Finding> {
     let texts = answer.joined_txt();
     let mut sight = Sight { domain: domain.as_str(), answer, record: None, problems: &[], own: true };
     if let Answered::Fault(fault) = &answer.outcome
         && !matches!(fault, Fault::Unaskable(_))
     {
-        return vec![unanswered(&judged, sight, fault)];
+        return vec![unanswered(judged, sight, fault)];
     }
     let (record, problems) = match select(texts.iter().map(Vec::as_slice)) {
-        Selection::None => return missing::findings(&judged, sight),
-        Selection::Several(_) => return several::findings(&judged, sight),
+        Selection::None => return missing::findings(judged, sight),
+        Selection::Several(_) => return several::findings(judged, sight),
         Selection::One(text) => Record::read(text),
     };
     sight.record = Some(&record);
     sight.problems = &problems;
     if !problems.is_empty() {
-        return syntax::findings(&judged, sight);
+        return syntax::findings(judged, sight);
     }
-    let odd = || syntax::mended(&judged, sight, &record, mend::odd(&record));
+    let odd = || syntax::mended(judged, sight, &record, mend::odd(&record));
     let mut findings: Vec<Finding> =
-        misjoined(&judged, sight).or_else(|| split(&judged, sight)).or_else(odd).into_iter().collect();
-    let tree = Tree::walk(facts, domain.as_str(), answer, true);
+        misjoined(judged, sight).or_else(|| split(judged, sight)).or_else(odd).into_iter().collect();
+    let tree = Tree::walk(judged.facts, domain.as_str(), answer, true);
     if findings.is_empty() {
-        findings.extend(of_tree(&judged, sight, &tree));
+        findings.extend(of_tree(judged, sight, &tree));
     }
-    findings.extend(include_missing(&judged, sight, &record, &tree));
+    findings.extend(include_missing(judged, sight, &record, &tree));
     let own = tree.nodes.iter().filter(|node| node.depth == 0).filter_map(Node::sight);
-    findings.extend(own.flat_map(|sight| advice::of_record(&judged, sight)));
-    findings.extend(tree.nodes.iter().filter_map(Node::sight).filter_map(|sight| advice::broad(&judged, sight)));
+    findings.extend(own.flat_map(|sight| advice::of_record(judged, sight)));
+    findings.extend(tree.nodes.iter().filter_map(Node::sight).filter_map(|sight| advice::broad(judged, sight)));
     findings
 }
 
@@ -120,16 +110,13 @@ fn unanswered(judged: &Judged<'_>, sight: Sight<'_>, fault: &Fault) -> Finding {
 
 /// The provider's include is demanded and is nowhere in the tree.
 fn include_missing(judged: &Judged<'_>, sight: Sight<'_>, record: &Record, tree: &Tree) -> Option<Finding> {
-    let profile = judged.profile?;
-    let include = profile.spf_include.as_ref()?;
-    let theirs = include.parent().is_some_and(|parent| judged.domain.is_some_and(|domain| domain.is_within(&parent)));
+    let Demand { include, who } = judged.demanded()?;
     let included = tree.nodes.iter().any(|node| node.domain.eq_ignore_ascii_case(include.as_str()));
-    if theirs || included || flattened(judged, include, record) {
+    if included || flattened(judged, include, record) {
         return None;
     }
     let merged = record.with_added(&format!("include:{include}"));
-    let claim =
-        format!("the SPF record of {} does not include {include}, which {} demands", sight.domain, profile.title);
+    let claim = format!("the SPF record of {} does not include {include}, which {who} demands", sight.domain);
     let mut finding = judged
         .breaks(&causes::PROVIDER_INCLUDE_MISSING, Confidence::Certain, claim)
         .dns("the TXT records", sight.answer)

@@ -1,0 +1,515 @@
+//! The body undone: the search from the likeliest change to the rarest, single changes before two of them.
+
+use super::{
+    budget::Budget,
+    diff, links,
+    mime::{self, Part},
+    oneshot::{self, Inverse, some},
+    recode::{self, Variation},
+    search::{Points, Search, Target, lines, spliced},
+};
+use crate::{
+    diagnose::register::{Cause, modified as causes},
+    message::Header,
+};
+use std::ops::Range;
+
+/// Lines at the start and at the end of a part that may be a banner or a footer.
+const EDGE_LINES: usize = 60;
+/// Tags before `</body>`, and behind `<body>`.
+const EDGE_TAGS: usize = 100;
+/// How far into an HTML part those are looked for.
+const EDGE_OCTETS: usize = 64 * 1024;
+/// First steps that a second step is tried behind.
+const MAX_FIRST: usize = 40;
+
+/// One change, undone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What it is.
+    pub cause: &'static Cause,
+    /// In one sentence.
+    pub claim: String,
+    /// The change as people want to see it: a label, and a text.
+    pub shown: Vec<(String, String)>,
+}
+
+/// The changes without which the body is the one that was signed; `None` if none were found within the budget.
+pub fn search(header: &Header, body: &[u8], target: &Target, budget: &mut Budget) -> Option<Vec<Step>> {
+    let mut hunt = Hunt { header, body, target, budget };
+    hunt.blocks(body, 2)
+        .or_else(|| hunt.one_shots())
+        .or_else(|| hunt.variations())
+        .or_else(|| hunt.coded_blocks())
+        .or_else(|| hunt.two_steps())
+        .or_else(|| hunt.banner_and_footer())
+}
+
+struct Hunt<'a, 'b> {
+    header: &'a Header,
+    body: &'a [u8],
+    target: &'a Target,
+    budget: &'b mut Budget,
+}
+
+/// A body before a change, and the change.
+type Earlier = (Step, Vec<u8>);
+
+impl Hunt<'_, '_> {
+    /// A stage of the search that may spend one part in `share` of what is left.
+    fn stage<T>(&mut self, share: u64, tried: impl FnOnce(&mut Search<'_>) -> Option<T>) -> Option<T> {
+        let mut part = self.budget.allot(share);
+        let found = tried(&mut Search { target: self.target.clone(), budget: &mut part });
+        self.budget.settle(&part);
+        found
+    }
+
+    /// One added block: at the end, at the start, in a part; a part that was added; or a part that was wrapped.
+    fn blocks(&mut self, body: &[u8], share: u64) -> Option<Vec<Step>> {
+        if let Some(end) = self.stage(share, |search| search.prefix(body)) {
+            return Some(vec![removed(body, end..body.len(), "the end of the body")]);
+        }
+        let parts = mime::read(self.header, body);
+        self.wrapped(body, &parts)
+            .or_else(|| self.added_part(body, &parts))
+            .or_else(|| self.in_parts(body, &parts, share))
+            .or_else(|| self.twin_parts(body, &parts, share))
+            .or_else(|| self.closing(body, &parts))
+    }
+
+    /// The content of one part was the whole body.
+    fn wrapped(&mut self, body: &[u8], parts: &[Part]) -> Option<Vec<Step>> {
+        for part in parts.iter().skip(1) {
+            let content = &body[part.content.clone()];
+            if self.stage(1, |search| search.fits(&[content]).then_some(())).is_some() {
+                let around = parts[0].children.len().saturating_sub(1);
+                let claim = match around {
+                    0 => format!("the body was wrapped in a {} after signing", parts[0].kind),
+                    n => format!(
+                        "the body was wrapped in a {} after signing, with {}",
+                        parts[0].kind,
+                        some(n, "part beside it", "parts beside it")
+                    ),
+                };
+                let mut shown = vec![("the part that was the body".into(), diff::head(content))];
+                for other in parts[0]
+                    .children
+                    .iter()
+                    .map(|&child| &parts[child])
+                    .filter(|other| other.content != part.content)
+                    .take(3)
+                {
+                    shown.push(("added beside it".into(), diff::text(&body[other.content.clone()])));
+                }
+                return Some(vec![Step { cause: &causes::MIME_WRAPPED, claim, shown }]);
+            }
+        }
+        None
+    }
+
+    /// One part of a multipart was added.
+    fn added_part(&mut self, body: &[u8], parts: &[Part]) -> Option<Vec<Step>> {
+        for part in parts.iter().filter(|part| part.children.len() > 1) {
+            for (place, &child) in part.children.iter().enumerate().rev() {
+                let start = parts[child].delimiter;
+                let next = part.children.get(place + 1).map(|&next| parts[next].delimiter);
+                let Some(end) = next.or(part.closing) else { continue };
+                if self.stage(1, |search| search.fits(&[&body[..start], &body[end..]]).then_some(())).is_some() {
+                    let cause = if place == 0 { &causes::BANNER_INSERTED } else { &causes::FOOTER_APPENDED };
+                    let kind = &parts[child].kind;
+                    let claim = format!("a {kind} part was added to the {} after signing", part.kind);
+                    return Some(vec![step(cause, claim, &body[start..end])]);
+                }
+            }
+        }
+        None
+    }
+
+    /// A block at the end or at the start of a text part.
+    fn in_parts(&mut self, body: &[u8], parts: &[Part], share: u64) -> Option<Vec<Step>> {
+        let texts = || parts.iter().filter(|part| part.is_text());
+        for part in texts() {
+            let points = tail_points(body, part);
+            if let Some(block) = self.stage(share, |search| search.cut(body, &points.starts, &points.ends)) {
+                return Some(vec![removed(body, block, &format!("the end of {}", called(part)))]);
+            }
+        }
+        for part in texts() {
+            let points = head_points(body, part);
+            if let Some(block) = self.stage(share, |search| search.cut(body, &points.starts, &points.ends)) {
+                return Some(vec![inserted(body, block, &format!("the start of {}", called(part)))]);
+            }
+        }
+        if parts[0].is_multipart() {
+            let mut points = edge(body, 0..body.len(), true);
+            points.starts = vec![0];
+            if let Some(block) = self.stage(share, |search| search.cut(body, &points.starts, &points.ends)) {
+                return Some(vec![inserted(body, block, "the start of the body")]);
+            }
+        }
+        None
+    }
+
+    /// The same block in the plain and in the HTML text.
+    fn twin_parts(&mut self, body: &[u8], parts: &[Part], share: u64) -> Option<Vec<Step>> {
+        let texts: Vec<&Part> = parts.iter().filter(|part| part.is_text()).take(4).collect();
+        for pair in texts.windows(2) {
+            for (points, say) in [(tail_points as fn(&[u8], &Part) -> Points, true), (head_points, false)] {
+                let (first, second) = (points(body, pair[0]), points(body, pair[1]));
+                if let Some([one, two]) = self.stage(share, |search| search.cut_two(body, &first, &second)) {
+                    let (mut step, other) = match say {
+                        true => (removed(body, one, "the end of two parts"), removed(body, two, "")),
+                        false => (inserted(body, one, "the start of two parts"), inserted(body, two, "")),
+                    };
+                    step.shown.extend(other.shown);
+                    return Some(vec![step]);
+                }
+            }
+        }
+        None
+    }
+
+    /// The last delimiter line was lost.
+    fn closing(&mut self, body: &[u8], parts: &[Part]) -> Option<Vec<Step>> {
+        let boundary = parts[0].boundary().filter(|_| parts[0].closing.is_none())?;
+        for before in ["", "\r\n", "\r\n\r\n"] {
+            let line = [before.as_bytes(), b"--", boundary, b"--\r\n"].concat();
+            if self.stage(1, |search| search.fits(&[body, &line]).then_some(())).is_some() {
+                let claim = "the last delimiter line of the body was lost after signing".to_owned();
+                return Some(vec![step(&causes::TRUNCATED, claim, &line)]);
+            }
+        }
+        None
+    }
+
+    fn one_shots(&mut self) -> Option<Vec<Step>> {
+        let body = self.body;
+        for inverse in oneshot::ALL {
+            if let Some((step, earlier)) = self.undo(inverse, body)
+                && self.stage(1, |search| search.fits(&[&earlier]).then_some(())).is_some()
+            {
+                return Some(vec![step]);
+            }
+        }
+        self.some_from_lines()
+    }
+
+    fn undo(&mut self, inverse: Inverse, body: &[u8]) -> Option<Earlier> {
+        if !self.budget.work(body.len() as u64) {
+            return None;
+        }
+        let (earlier, claim) = inverse.apply(body, self.target.canon).filter(|(earlier, _)| earlier != body)?;
+        let shown = vec![("before and after".into(), diff::lines(&earlier, body))];
+        Some((Step { cause: inverse.cause(), claim, shown }, earlier))
+    }
+
+    /// Some of the lines that start with `>From ` were so before.
+    fn some_from_lines(&mut self) -> Option<Vec<Step>> {
+        let body = self.body;
+        let mut at = 0;
+        let mut marks = Vec::new();
+        for line in lines(body) {
+            if line.starts_with(b">From ") {
+                marks.push(at);
+            }
+            at += line.len();
+        }
+        if !(2..=6).contains(&marks.len()) {
+            return None;
+        }
+        for set in 1u32..(1 << marks.len()) - 1 {
+            let splices: Vec<_> = marks
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| set & (1 << bit) != 0)
+                .map(|(_, &at)| (at..at + 1, Vec::new()))
+                .collect();
+            if self.stage(1, |search| search.fits_spliced(body, &splices).then_some(())).is_some() {
+                let earlier = spliced(body, &splices);
+                let claim = format!(
+                    "{} written as >From after signing, as mbox files do",
+                    some(splices.len(), "line that starts with From was", "lines that start with From were")
+                );
+                let shown = vec![("before and after".into(), diff::lines(&earlier, body))];
+                return Some(vec![Step { cause: &causes::FROM_ESCAPED, claim, shown }]);
+            }
+        }
+        None
+    }
+
+    /// Encodings and charsets swapped, and texts changed inside an encoding.
+    fn variations(&mut self) -> Option<Vec<Step>> {
+        let body = self.body;
+        let parts = mime::read(self.header, body);
+        let canon = self.target.canon;
+        self.stage(2, |search| {
+            let mut found = None;
+            let mut tried = |variation: Variation| -> bool {
+                if search.budget.left() < body.len() as u64 {
+                    return true;
+                }
+                if !search.fits_spliced(body, &variation.splices) {
+                    return false;
+                }
+                found = Some(variation);
+                true
+            };
+            let inside = |text: &[u8], _: &Part| {
+                [Inverse::Links, Inverse::Pixel, Inverse::FromEscaped, Inverse::DotsDoubled]
+                    .into_iter()
+                    .filter_map(|inverse| {
+                        inverse.apply(text, canon).map(|(earlier, claim)| (earlier, inverse.cause(), claim))
+                    })
+                    .collect()
+            };
+            let _ = recode::transfers(body, &parts, &mut tried)
+                || recode::charsets(body, &parts, &mut tried)
+                || recode::texts(body, &parts, inside, &mut tried);
+            found
+        })
+        .map(|variation| vec![told(body, variation)])
+    }
+
+    /// A block that was added to the text of an encoded part, and the part encoded again.
+    fn coded_blocks(&mut self) -> Option<Vec<Step>> {
+        let body = self.body;
+        let parts = mime::read(self.header, body);
+        let texts = recode::coded_texts(body, &parts);
+        let mut all: Vec<Vec<(Step, Vec<u8>, &Part)>> = Vec::new();
+        for (part, text) in &texts {
+            let whole = Part::alone(&part.kind, text.len());
+            let mut cuts = Vec::new();
+            for (points, at_end) in [(tail_points(text, &whole), true), (head_points(text, &whole), false)] {
+                for &start in points.starts.iter().rev() {
+                    for &end in points.ends.iter().filter(|&&end| end > start) {
+                        let step = match at_end {
+                            true => removed(text, start..end, &format!("the end of {}", called(part))),
+                            false => inserted(text, start..end, &format!("the start of {}", called(part))),
+                        };
+                        let earlier = [&text[..start], &text[end..]].concat();
+                        cuts.push((step, earlier));
+                    }
+                }
+            }
+            let mut of_part = Vec::new();
+            for (step, earlier) in cuts {
+                if !self.budget.work(earlier.len() as u64 * 4) {
+                    return None;
+                }
+                let mut forms = recode::recoded(&earlier, part);
+                forms.dedup();
+                of_part.extend(forms.into_iter().map(|form| (step.clone(), form, *part)));
+            }
+            let found = self.stage(3, |search| {
+                of_part
+                    .iter()
+                    .find(|(_, form, part)| {
+                        search.fits(&[&body[..part.content.start], form, &body[part.content.end..]])
+                    })
+                    .map(|(step, _, _)| step.clone())
+            });
+            if let Some(step) = found {
+                return Some(vec![step]);
+            }
+            all.push(of_part);
+        }
+        let [first, second] = all.get(..2)? else { return None };
+        self.stage(3, |search| {
+            for (step, form, part) in first {
+                for (other, form2, part2) in second.iter().filter(|(other, _, _)| other.cause == step.cause) {
+                    let middle = body.get(part.content.end..part2.content.start)?;
+                    if search.budget.exhausted {
+                        return None;
+                    }
+                    if search.fits(&[&body[..part.content.start], form, middle, form2, &body[part2.content.end..]]) {
+                        let mut step = step.clone();
+                        step.shown.extend(other.shown.iter().cloned());
+                        return Some(vec![step]);
+                    }
+                }
+            }
+            None
+        })
+    }
+
+    /// A change of the whole body, and behind it another, or an added block.
+    fn two_steps(&mut self) -> Option<Vec<Step>> {
+        let body = self.body;
+        let mut first: Vec<Earlier> = Vec::new();
+        for inverse in oneshot::ALL
+            .into_iter()
+            .filter(|inverse| !matches!(inverse, Inverse::BlankLost(_) | Inverse::FromUnescaped))
+        {
+            first.extend(self.undo(inverse, body));
+        }
+        let parts = mime::read(self.header, body);
+        let mut variations: Vec<Variation> = Vec::new();
+        let mut collect = |variation| {
+            variations.push(variation);
+            variations.len() > 4 * MAX_FIRST
+        };
+        let _ = recode::transfers(body, &parts, &mut collect);
+        variations.truncate(MAX_FIRST);
+        for variation in variations {
+            if self.budget.work(body.len() as u64) {
+                let earlier = spliced(body, &variation.splices);
+                first.push((told(body, variation), earlier));
+            }
+        }
+        let share = first.len() as u64 + 1;
+        for (step, earlier) in &first {
+            if let Some(mut steps) = self.blocks(earlier, share) {
+                steps.push(step.clone());
+                return Some(steps);
+            }
+        }
+        for (step, earlier) in &first {
+            for inverse in oneshot::ALL.into_iter().filter(|inverse| inverse.cause() != step.cause) {
+                if let Some((second, before)) = self.undo(inverse, earlier)
+                    && self.stage(1, |search| search.fits(&[&before]).then_some(())).is_some()
+                {
+                    return Some(vec![step.clone(), second]);
+                }
+            }
+        }
+        None
+    }
+
+    /// A banner at the start and a footer at the end.
+    fn banner_and_footer(&mut self) -> Option<Vec<Step>> {
+        let body = self.body;
+        let parts = mime::read(self.header, body);
+        for part in parts.iter().filter(|part| part.is_text()).take(2) {
+            let (head, tail) = (head_points(body, part), tail_points(body, part));
+            if let Some([banner, footer]) = self.stage(2, |search| search.cut_two(body, &head, &tail)) {
+                let place = called(part);
+                return Some(vec![
+                    removed(body, footer, &format!("the end of {place}")),
+                    inserted(body, banner, &format!("the start of {place}")),
+                ]);
+            }
+        }
+        None
+    }
+}
+
+fn told(body: &[u8], variation: Variation) -> Step {
+    let shown = variation
+        .splices
+        .iter()
+        .filter(|(range, new)| body[range.clone()] != new[..])
+        .take(4)
+        .map(|(range, new)| ("before and after".to_owned(), diff::lines(new, &body[range.clone()])))
+        .collect();
+    Step { cause: variation.cause, claim: variation.claim, shown }
+}
+
+fn called(part: &Part) -> String {
+    match part.parent {
+        None => "the body".into(),
+        Some(_) => format!("the {} part", part.kind),
+    }
+}
+
+fn step(cause: &'static Cause, claim: String, text: &[u8]) -> Step {
+    Step { cause, claim, shown: vec![("removed to verify".into(), diff::text(text))] }
+}
+
+/// A block that was added at an end.
+fn removed(body: &[u8], block: Range<usize>, place: &str) -> Step {
+    block_step(&causes::FOOTER_APPENDED, &body[block], place)
+}
+
+/// A block that was added at a start.
+fn inserted(body: &[u8], block: Range<usize>, place: &str) -> Step {
+    block_step(&causes::BANNER_INSERTED, &body[block], place)
+}
+
+fn block_step(cause: &'static Cause, text: &[u8], place: &str) -> Step {
+    if links::is_pixel(text) && text.len() < 2000 {
+        return step(
+            &causes::TRACKING_INSERTED,
+            format!("a picture of one pixel was added near {place} after signing"),
+            text,
+        );
+    }
+    if cause == &causes::BANNER_INSERTED && place.ends_with(" the body") && text.trim_ascii().is_empty() {
+        let claim = format!(
+            "{} added at the start of the body after signing",
+            some(lines(text).count(), "empty line was", "empty lines were")
+        );
+        return step(&causes::LEADING_BLANK_LINE, claim, text);
+    }
+    let count = lines(text).filter(|line| !line.trim_ascii().is_empty()).count().max(1);
+    step(cause, format!("{} added at {place} after signing", some(count, "line was", "lines were")), text)
+}
+
+/// Where a footer of this part may start and end.
+fn tail_points(body: &[u8], part: &Part) -> Points {
+    let range = part.content.clone();
+    let mut points = edge(body, range.clone(), false);
+    points.ends = vec![range.end];
+    if part.is_html() {
+        let from = range.end.saturating_sub(EDGE_OCTETS).max(range.start);
+        let text = body[from..range.end].to_ascii_lowercase();
+        for tag in [&b"</body"[..], b"</html"] {
+            if let Some(at) = text.windows(tag.len()).rposition(|word| word == tag) {
+                points.ends.push(from + at);
+            }
+        }
+        let tags = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'<').take(EDGE_TAGS);
+        points.starts.extend(tags.map(|(at, _)| from + at));
+    }
+    points.starts.sort_unstable();
+    points.starts.dedup();
+    points
+}
+
+/// Where a banner of this part may start and end.
+fn head_points(body: &[u8], part: &Part) -> Points {
+    let range = part.content.clone();
+    let mut points = edge(body, range.clone(), true);
+    points.starts = vec![range.start];
+    if part.is_html() {
+        let until = range.end.min(range.start + EDGE_OCTETS);
+        let text = body[range.start..until].to_ascii_lowercase();
+        let behind = text
+            .windows(5)
+            .position(|word| word == b"<body")
+            .and_then(|at| Some(at + text[at..].iter().position(|&b| b == b'>')? + 1));
+        let from = behind.unwrap_or(0);
+        if behind.is_some() {
+            points.starts.push(range.start + from);
+            if text[from..].starts_with(b"\r\n") {
+                points.starts.push(range.start + from + 2);
+            }
+        }
+        let tags = text[from..].iter().enumerate().filter(|(_, byte)| matches!(byte, b'<' | b'>')).take(2 * EDGE_TAGS);
+        points.ends = tags.map(|(at, &byte)| range.start + from + at + usize::from(byte == b'>')).collect();
+        let rest = range.start + from..range.end;
+        points.ends.extend(edge(body, rest, true).ends);
+    }
+    points.ends.sort_unstable();
+    points.ends.dedup();
+    points
+}
+
+/// The starts and ends of the first or last lines of a range, as starts of a block at its end or ends of one at its start.
+fn edge(body: &[u8], range: Range<usize>, head: bool) -> Points {
+    let text = &body[range.clone()];
+    let mut points = Vec::new();
+    if head {
+        let mut at = range.start;
+        for line in lines(text).take(EDGE_LINES) {
+            at += line.len();
+            points.extend([at.saturating_sub(2), at]);
+        }
+        return Points { starts: Vec::new(), ends: points };
+    }
+    let ends = text.windows(2).enumerate().rev().filter(|(_, pair)| *pair == b"\r\n").take(EDGE_LINES);
+    for (at, _) in ends {
+        points.extend([range.start + at, range.start + at + 2]);
+    }
+    points.push(range.start);
+    Points { starts: points, ends: Vec::new() }
+}

@@ -1,0 +1,283 @@
+//! The signed fields undone: each guess is one hash from the state of the hash before the field that it changes.
+//!
+//! With RSA the digest that the signer hashed is known; with Ed25519 each guess is one verification, and fewer are tried.
+
+mod address;
+mod copies;
+mod date;
+mod mime;
+mod order;
+mod shape;
+mod subject;
+mod words;
+
+use super::{body::Step, budget::Budget};
+use crate::{
+    diagnose::{case::Case, register::Cause},
+    dkim::{Canon, canon, record::Key, signature::Algorithm},
+    message::{Field, Header},
+    verify::dkim::{DkimResult, Proof, emptied, prove, signed_fields},
+};
+use sha2::{Digest, Sha256};
+
+/// Single changes that are tried.
+const MAX_SINGLES: usize = 300;
+/// Pairs of them, where the digest is known.
+const MAX_PAIRS: u64 = 20_000;
+/// Pairs of them, where each costs a verification.
+const MAX_VERIFIED_PAIRS: u64 = 2_000;
+/// Single changes of one field, so that a strange field leaves room for the others.
+const MAX_OF_FIELD: usize = 110;
+/// A longer field is not guessed at.
+const MAX_FIELD: usize = 16 * 1024;
+
+/// What the signed fields must come to.
+pub enum Wanted<'k> {
+    /// This digest, which the signature holds.
+    Digest([u8; 32]),
+    /// A digest that this key verifies.
+    Verified(&'k Key, Algorithm, &'k [u8]),
+}
+
+/// A position among the signed fields, and its canonical octets before; nothing where there was no field.
+pub type Change = (usize, Vec<u8>);
+
+/// A guess: what stood in place of some of the signed fields.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    changes: Vec<Change>,
+    cause: &'static Cause,
+    claim: String,
+    before: String,
+    after: String,
+    /// What is likelier stands first.
+    rank: u8,
+}
+
+/// The signed fields of a message.
+pub struct Signed<'a> {
+    header: &'a Header,
+    body: Option<&'a [u8]>,
+    result: &'a DkimResult,
+    canon: Canon,
+    fields: Vec<Field<'a>>,
+    /// Which field each item of h= covers.
+    places: Vec<Option<usize>>,
+    /// Their canonical octets, and at the end those of the signature's own field.
+    octets: Vec<Vec<u8>>,
+}
+
+impl<'a> Signed<'a> {
+    /// The fields that a signature covers; `None` where its own field cannot be read.
+    pub fn new(case: &Case<'a>, result: &'a DkimResult) -> Option<Signed<'a>> {
+        let signature = &result.signature;
+        let (canon, _) = signature.canonicalization?;
+        let fields: Vec<Field<'a>> = case.header.fields().collect();
+        let places = signed_fields(case.header, signature, result.field);
+        let mut octets: Vec<Vec<u8>> =
+            places.iter().map(|place| place.map_or_else(Vec::new, |at| closed(canon, fields[at].raw()))).collect();
+        let mut own = Vec::new();
+        canon::header_field_open(canon, &emptied(*fields.get(result.field)?, signature)?, &mut own);
+        octets.push(own);
+        Some(Signed { header: case.header, body: case.body, result, canon, fields, places, octets })
+    }
+
+    /// The changes without which the fields are those that were signed.
+    pub fn search(&self, wanted: &Wanted<'_>, budget: &mut Budget) -> Option<Vec<Step>> {
+        let mut hunt = Hunt::new(self, wanted, budget);
+        if let Some(steps) = copies::search(self, |changes| hunt.fits(changes)) {
+            return Some(steps);
+        }
+        let edits = self.edits();
+        for edit in &edits {
+            if hunt.fits(&edit.changes) {
+                return Some(vec![edit.step()]);
+            }
+        }
+        hunt.pair(&edits)
+    }
+
+    /// Every guess, the likeliest first.
+    fn edits(&self) -> Vec<Edit> {
+        let mut edits = order::edits(self);
+        edits.extend(shape::whole(self));
+        for (at, place) in self.places.iter().enumerate() {
+            let Some(field) = place.map(|place| self.fields[place]).filter(|field| field.raw().len() <= MAX_FIELD)
+            else {
+                continue;
+            };
+            let name = String::from_utf8_lossy(field.name()).to_ascii_lowercase();
+            let mut of_field = match name.as_str() {
+                "subject" => subject::edits(self, at, field),
+                "from" | "to" | "cc" | "reply-to" | "sender" | "resent-from" | "resent-to" => {
+                    address::edits(self, at, field)
+                }
+                "date" | "resent-date" => date::edits(self, at, field),
+                "content-type" | "content-transfer-encoding" | "mime-version" | "content-disposition" => {
+                    mime::edits(self, at, field, &name)
+                }
+                _ => Vec::new(),
+            };
+            of_field.extend(shape::edits(self, at, field));
+            of_field.truncate(MAX_OF_FIELD);
+            edits.extend(of_field);
+        }
+        edits.extend(mime::lost(self));
+        edits.extend(shape::own(self));
+        edits.retain(|edit| edit.changes.iter().any(|(at, new)| self.octets[*at] != *new));
+        edits.sort_by_key(|edit| edit.rank);
+        let mut seen: Vec<Vec<(usize, Vec<u8>)>> = Vec::new();
+        edits.retain(|edit| {
+            let new = !seen.contains(&edit.changes);
+            if new {
+                seen.push(edit.changes.clone());
+            }
+            new
+        });
+        edits.truncate(MAX_SINGLES);
+        edits
+    }
+
+    /// The guess that this field had another value.
+    fn value(
+        &self,
+        at: usize,
+        field: Field<'_>,
+        value: &[u8],
+        cause: &'static Cause,
+        claim: impl Into<String>,
+        rank: u8,
+    ) -> Edit {
+        let raw = [&field.raw()[..field.raw().len() - field.value().len()], value].concat();
+        self.raw(at, field, &raw, cause, claim, rank)
+    }
+
+    /// The guess that this field was another.
+    fn raw(
+        &self,
+        at: usize,
+        field: Field<'_>,
+        raw: &[u8],
+        cause: &'static Cause,
+        claim: impl Into<String>,
+        rank: u8,
+    ) -> Edit {
+        Edit {
+            changes: vec![(at, closed(self.canon, raw))],
+            cause,
+            claim: claim.into(),
+            before: shown(raw),
+            after: shown(field.raw()),
+            rank,
+        }
+    }
+
+    /// The first field of this name.
+    fn first(&self, name: &str) -> Option<Field<'a>> {
+        self.fields.iter().copied().find(|field| field.is(name))
+    }
+}
+
+impl Edit {
+    fn step(&self) -> Step {
+        let mut shown = Vec::new();
+        for (label, text) in [("before", &self.before), ("after", &self.after)] {
+            if !text.is_empty() {
+                shown.push((label.to_owned(), text.clone()));
+            }
+        }
+        Step { cause: self.cause, claim: self.claim.clone(), shown }
+    }
+}
+
+/// Tries guesses.
+struct Hunt<'a, 's, 'b> {
+    signed: &'s Signed<'a>,
+    wanted: &'s Wanted<'s>,
+    budget: &'b mut Budget,
+    /// The hash before each position.
+    states: Vec<Sha256>,
+}
+
+impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
+    fn new(signed: &'s Signed<'a>, wanted: &'s Wanted<'s>, budget: &'b mut Budget) -> Self {
+        let mut states = vec![Sha256::new()];
+        for octets in &signed.octets {
+            let mut state = states[states.len() - 1].clone();
+            state.update(octets);
+            states.push(state);
+        }
+        Hunt { signed, wanted, budget, states }
+    }
+
+    /// Are the fields with these changes the ones that were signed?
+    fn fits(&mut self, changes: &[Change]) -> bool {
+        let Some(first) = changes.iter().map(|(at, _)| *at).min() else { return false };
+        let octets = &self.signed.octets;
+        let pieces = octets.iter().enumerate().skip(first).map(|(at, old)| {
+            match changes.iter().find(|(changed, _)| *changed == at) {
+                Some((_, new)) => &new[..],
+                None => &old[..],
+            }
+        });
+        if !self.budget.hypothesis(pieces.clone().map(<[u8]>::len).sum()) {
+            return false;
+        }
+        let mut state = self.states[first].clone();
+        pieces.for_each(|piece| state.update(piece));
+        let digest: [u8; 32] = state.finalize().into();
+        match self.wanted {
+            Wanted::Digest(wanted) => digest == *wanted,
+            Wanted::Verified(key, algorithm, signature) => {
+                prove(key, *algorithm, &digest, signature) == Proof::Verified
+            }
+        }
+    }
+
+    /// Two guesses at once, about different fields; the likeliest pairs first.
+    fn pair(&mut self, edits: &[Edit]) -> Option<Vec<Step>> {
+        let mut left = match self.wanted {
+            Wanted::Digest(_) => MAX_PAIRS,
+            Wanted::Verified(..) => MAX_VERIFIED_PAIRS,
+        };
+        for sum in 1..edits.len() * 2 {
+            for one in sum.saturating_sub(edits.len() - 1)..sum.div_ceil(2) {
+                let (one, two) = (&edits[one], &edits[sum - one]);
+                if one.changes.iter().any(|(at, _)| two.changes.iter().any(|(other, _)| other == at)) {
+                    continue;
+                }
+                left = left.checked_sub(1)?;
+                let changes: Vec<_> = one.changes.iter().chain(&two.changes).cloned().collect();
+                if self.fits(&changes) {
+                    return Some(vec![one.step(), two.step()]);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The canonical form of a field, its line end included.
+fn closed(canon: Canon, raw: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len() + 2);
+    canon::header_field_open(canon, raw, &mut out);
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// A field as it is shown.
+fn shown(raw: &[u8]) -> String {
+    super::diff::text(raw)
+}
+
+/// A value without folds and without blanks at its ends, as text.
+fn unfolded(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    text.trim_matches([' ', '\t']).to_owned()
+}
+
+/// A value with one space before it.
+fn spaced(value: &str) -> Vec<u8> {
+    format!(" {value}").into_bytes()
+}

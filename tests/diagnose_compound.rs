@@ -1,0 +1,133 @@
+//! Several changes at once, and what stands beside them.
+
+mod common;
+
+use common::{
+    change::{changed, changed_with, mail, signer, with, zone},
+    forge::{RSA_2048, Signer},
+    scene::verify,
+};
+
+const PLAIN: &str = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n";
+
+#[test]
+fn a_list_that_tags_and_adds_a_footer() {
+    let before = mail(PLAIN, "Hello\r\n");
+    let after = with(
+        &mail(&format!("{PLAIN}List-Id: <list.example.org>\r\n"), "Hello\r\n____\r\nthe list\r\n"),
+        "Subject: ",
+        "Subject: [list] ",
+    );
+    let said = changed(&before, &after);
+    said.leads("header-subject-tagged", "certain");
+    assert_eq!(said.finding("body-footer-appended")["confidence"], "certain");
+    assert_eq!(said.finding("mailing-list-modified")["severity"], "note");
+    said.never(&["body-changed-unattributed", "header-changed-unattributed"]);
+}
+
+#[test]
+fn encoded_anew_with_a_footer() {
+    let eight = format!("{PLAIN}Content-Transfer-Encoding: 8bit\r\n");
+    let coded = format!("{PLAIN}Content-Transfer-Encoding: quoted-printable\r\n");
+    let signer = signer(&RSA_2048).set("h", "from:to:subject:date");
+    let said = changed_with(
+        &signer,
+        &RSA_2048,
+        &mail(&eight, "Grüße\r\n"),
+        &mail(&coded, "Gr=C3=BC=C3=9Fe\r\n-- \r\nF=C3=BC=C3=9Fe\r\n"),
+    );
+    said.leads("body-footer-appended", "certain");
+    assert_eq!(said.finding("body-transfer-encoding-converted")["confidence"], "certain");
+    // Decoded, a line added, and encoded as it was.
+    let before = mail(&format!("{PLAIN}Content-Transfer-Encoding: base64\r\n"), "R3LDvMOfZQ0KDQp2b24gaGllcg0K\r\n");
+    let after = mail(
+        &format!("{PLAIN}Content-Transfer-Encoding: base64\r\n"),
+        "R3LDvMOfZQ0KDQp2b24gaGllcg0KLS0gDQpzY2FubmVkDQo=\r\n",
+    );
+    changed(&before, &after).leads("body-footer-appended", "certain");
+}
+
+#[test]
+fn escaped_with_a_footer() {
+    let said = changed(&mail(PLAIN, "Hello\r\nFrom me\r\n"), &mail(PLAIN, "Hello\r\n>From me\r\n-- \r\nscanned\r\n"));
+    said.leads("body-footer-appended", "certain");
+    said.finding("body-from-escaped");
+}
+
+#[test]
+fn a_banner_and_a_footer() {
+    let said = changed(
+        &mail(PLAIN, "Hello\r\nthe end\r\n"),
+        &mail(PLAIN, "[External]\r\nHello\r\nthe end\r\n-- \r\nscanned\r\n"),
+    );
+    said.finding("body-banner-inserted");
+    said.finding("body-footer-appended");
+}
+
+#[test]
+fn two_fields_at_once() {
+    let before = mail(PLAIN, "Hello\r\n");
+    let after = with(&with(&before, "Subject: ", "Subject: [list] "), "From: Billing <", "From: \"Billing\" <");
+    let said = changed(&before, &after);
+    assert_eq!(said.finding("header-subject-tagged")["confidence"], "certain");
+    assert_eq!(said.finding("header-address-rewritten")["confidence"], "certain");
+}
+
+#[test]
+fn an_unknown_half_does_not_hide_the_other() {
+    let before = mail(PLAIN, "Hello\r\n");
+    let after = with(&mail(PLAIN, "Hello\r\n-- \r\nscanned\r\n"), "an invoice", "a bill");
+    let said = changed(&before, &after);
+    said.leads("body-footer-appended", "certain");
+    assert_eq!(said.finding("header-changed-unattributed")["severity"], "note");
+}
+
+#[test]
+fn the_hop_is_named_by_signatures_that_share_the_body() {
+    let before = mail(PLAIN, "Hello\r\n");
+    let first = Signer::new(&RSA_2048, "example.com").field(&before);
+    let relay = Signer::new(&RSA_2048, "relay.example").field(&before);
+    let received = b"Received: from relay.example (relay.example [192.0.2.1]) by mx.example.net with ESMTP; Mon, 23 Nov 2026 04:00:01 +0000\r\n";
+    let message = [&received[..], &relay, &first, &mail(PLAIN, "Hello\r\n-- \r\nscanned\r\n")].concat();
+    let said = verify(&message, &zone(&RSA_2048).txt("sel._domainkey.relay.example", &RSA_2048.record()), &[]);
+    said.leads("body-footer-appended", "certain");
+    let text = said.findings()[0]["evidence"].to_string();
+    assert!(
+        text.contains("the DKIM signature of relay.example") && text.contains("changed at or before mx.example.net"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_filter_behind_the_signer_is_named() {
+    let before = mail(PLAIN, "Hello\r\n");
+    let field = signer(&RSA_2048).field(&before);
+    let message = [
+        b"X-Virus-Scanned: by a scanner at mx.example.com\r\n",
+        &field[..],
+        &mail(PLAIN, "Hello\r\n-- \r\nscanned\r\n"),
+    ]
+    .concat();
+    let said = verify(&message, &zone(&RSA_2048), &[]);
+    said.leads("body-footer-appended", "certain");
+    said.finding("signing-before-modifier");
+    // Behind a hop it is the next host's filter.
+    let received = b"Received: from a by b; Mon, 23 Nov 2026 04:00:01 +0000\r\n";
+    let message = [
+        b"X-Virus-Scanned: by a scanner at mx.example.net\r\n",
+        &received[..],
+        &field,
+        &mail(PLAIN, "Hello\r\n-- \r\nscanned\r\n"),
+    ]
+    .concat();
+    verify(&message, &zone(&RSA_2048), &[])
+        .leads("body-footer-appended", "certain")
+        .never(&["signing-before-modifier"]);
+}
+
+#[test]
+fn the_same_message_gives_the_same_report() {
+    let said =
+        || changed(&mail(PLAIN, "Hello\r\n"), &mail(PLAIN, "Hallo\r\n-- \r\nscanned\r\n")).report["findings"].clone();
+    assert_eq!(said(), said());
+}
