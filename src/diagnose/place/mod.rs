@@ -264,3 +264,12 @@ fn zone<'a>(key: &'a KeyCase<'_>) -> &'a str {
     };
     named.filter(within).unwrap_or(key.domain.as_str())
 }
+
+/// What a panel or a master file may append: the zone, which is the domain or a name above it.
+fn zones<'a>(key: &'a KeyCase<'_>) -> Vec<&'a str> {
+    let domain = key.domain.as_str();
+    let above = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]).filter(|name| name.contains('.'));
+    let mut zones = vec![zone(key)];
+    zones.extend(std::iter::once(domain).chain(above).filter(|name| *name != zone(key)));
+    zones
+}
