@@ -56,6 +56,7 @@ fn a_damaged_key() {
         format!("v=DKIM1; k=rsa; p={};{}", &p[..100], &p[100..]),
         format!("v=DKIM1; k=rsa; p={p}=="),
         format!("v:DKIM1; k:rsa; p:{p}"),
+        format!("v=DKIM1; k=rsa; p={}", p.replace('+', " ")),
         format!("v=DKIM1; k=rsa; p={head}"),
     ] {
         let said = judged(&text);
@@ -149,6 +150,16 @@ fn sizes() {
     let said = by(&RSA_1024, &RSA_1024.record(), &private);
     said.healthy().leads(demanded, "certain");
     assert_eq!(said.findings()[0]["severity"], "warning");
+    // The selector alone tells the provider.
+    let mail = Signer::new(&RSA_1024, "example.com").set("s", "ncpcompubkr").sign(MAIL.as_bytes());
+    let zone = Zone::default().txt("ncpcompubkr._domainkey.example.com", &RSA_1024.record());
+    let said = verify(&mail, &zone, &[]);
+    said.healthy().leads(demanded, "certain");
+    assert!(
+        said.findings()[0]["claim"]
+            .as_str()
+            .is_some_and(|claim| claim.contains("ncloud, whose selector ncpcompubkr is"))
+    );
     by(&RSA_1024, &RSA_1024.record(), &[]).healthy().never(&[demanded, "dkim-key-too-small"]);
     // Published in another size than the signature: with a profile that demands one, the size leads.
     let said = by(&RSA_2048, &RSA_1024.record(), &private);

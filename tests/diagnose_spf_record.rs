@@ -354,6 +354,16 @@ fn the_providers_include() {
         // Nobody said that the provider sends.
         judge(&zone, &[]).never(&["spf-provider-include-missing"]);
     }
+    // Ten terms are there already: before them all, the include works.
+    let full: String = (1..=10).map(|n| format!("a:h{n}.b.example ")).collect();
+    let hosts = (1..=10).fold(zone(), |zone, n| zone.line(&format!("h{n}.b.example. 300 IN A 203.0.113.{n}")));
+    let said = judge(&hosts.txt("example.com", &format!("v=spf1 {full}-all")), &["--provider", "ncloud"]);
+    said.leads("spf-provider-include-missing", "certain");
+    assert!(published(&said, "spf-provider-include-missing").starts_with("v=spf1 include:email.ncloud.com a:h1"));
+    // An include that leads nowhere stands in its place.
+    let said = judge(&zone().txt("example.com", "v=spf1 include:ncloud.example ~all"), &["--provider", "ncloud"]);
+    said.leads("spf-include-no-record", "certain");
+    assert_eq!(published(&said, "spf-include-no-record"), "v=spf1 include:email.ncloud.com ~all");
     // The include is there, or would not help.
     for text in ["v=spf1 include:email.ncloud.com -all", "v=spf1 -all"] {
         let zone = Zone::default().txt("email.ncloud.com", "v=spf1 ip4:203.0.113.0/24 -all").txt("example.com", text);

@@ -205,12 +205,12 @@ fn status(reply: &mut impl SetErrorReply, verdict: Verdict) -> Status {
     match verdict {
         Verdict::Continue => Status::Continue,
         Verdict::Accept => Status::Accept,
-        Verdict::Tempfail(text) => {
-            explain(reply, "451", "4.7.0", &text);
+        Verdict::Tempfail(why) => {
+            explain(reply, "451", &format!("4.{}", why.status), &why.text);
             Status::Tempfail
         }
-        Verdict::Reject { status, text } => {
-            explain(reply, "550", status, &text);
+        Verdict::Reject(why) => {
+            explain(reply, "550", &format!("5.{}", why.status), &why.text);
             Status::Reject
         }
     }

@@ -88,14 +88,9 @@ pub enum Verdict {
     /// Done with this message.
     Accept,
     /// Try again later; with a text for the sender's side.
-    Tempfail(String),
-    /// Refused for good.
-    Reject {
-        /// The enhanced status code (RFC 3463).
-        status: &'static str,
-        /// A text for the sender's side.
-        text: String,
-    },
+    Tempfail(policy::Reply),
+    /// Refused for good; with a text for the sender's side.
+    Reject(policy::Reply),
 }
 
 const CANNOT_SIGN: &str = "Message cannot be signed at the moment";
@@ -266,7 +261,10 @@ impl Session {
         }
         match why.lasting {
             _ if observe => Verdict::Accept,
-            true => Verdict::Reject { status: "5.6.0", text: format!("Message cannot be signed: {}", why.reason) },
+            true => Verdict::Reject(policy::Reply {
+                status: "6.0",
+                text: format!("Message cannot be signed: {}", why.reason),
+            }),
             false => Verdict::Tempfail(CANNOT_SIGN.into()),
         }
     }
@@ -287,8 +285,8 @@ impl Session {
             if self.no_address(verdicts) {
                 event.spf = Some("none".into());
             }
-            if decision.action != Action::Accept {
-                event.reason = Some(decision.why.clone());
+            if !decision.why.text.is_empty() {
+                event.reason = Some(decision.why.text.clone());
             }
             self.shared.journal.write(&event);
         }
@@ -297,11 +295,11 @@ impl Session {
         match decision.action {
             Action::Accept => (edits, Verdict::Accept),
             Action::Quarantine => {
-                edits.push(Edit::Quarantine(decision.why));
+                edits.push(Edit::Quarantine(decision.why.text));
                 (edits, Verdict::Accept)
             }
             Action::Tempfail => (Vec::new(), Verdict::Tempfail(decision.why)),
-            Action::Reject => (Vec::new(), Verdict::Reject { status: "5.7.1", text: decision.why }),
+            Action::Reject => (Vec::new(), Verdict::Reject(decision.why)),
         }
     }
 

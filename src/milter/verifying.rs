@@ -19,6 +19,7 @@ pub const FIELD_NAME: &str = "Authentication-Results";
 
 /// A message being verified.
 pub struct Verifying {
+    active: Arc<Active>,
     dns: Dns,
     spf: JoinSet<Option<SpfVerdict>>,
     header: Option<AtHeader>,
@@ -35,7 +36,7 @@ impl Verifying {
     pub fn begin(active: &Arc<Active>, envelope: Option<Envelope>, now: u64) -> Verifying {
         let timeout = active.settings.verify.dns_timeout;
         let dns = Dns::new(budget::Budget::new(active.dns.clone(), budget::QUESTIONS, timeout));
-        let mut verifying = Verifying { dns, spf: JoinSet::new(), header: None };
+        let mut verifying = Verifying { active: active.clone(), dns, spf: JoinSet::new(), header: None };
         if let Some(envelope) = envelope {
             verifying.ask_spf(active, envelope, now);
         }
@@ -77,7 +78,9 @@ impl Verifying {
             None => None,
         };
         let answers = answers.join_next().await?.ok()?;
-        Some(Verdicts::conclude(&self.dns, header, verifier, answers, spf).await)
+        let mut verdicts = Verdicts::conclude(&self.dns, header, verifier, answers, spf).await;
+        verdicts.believe(header, &self.active.settings.verify.trusted_sealers);
+        Some(verdicts)
     }
 }
 

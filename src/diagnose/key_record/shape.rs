@@ -5,7 +5,7 @@ use crate::{
     diagnose::{
         case::Oracle,
         finding::{Confidence, Effect, Finding, Publish},
-        register::{dns_record as causes, key as key_causes, propagation},
+        register::{dns_record as causes, key as key_causes, place::RECORD_TYPE_MIXED_UP, propagation},
     },
     dns::RecordType,
 };
@@ -26,7 +26,10 @@ const RECEIVERS_OF_KEYS: &str = "fails at OpenDKIM up to 2.11 and go-msgauth, wh
 /// Pieces of one key in several records: joined in every order, with or without tags of their own.
 pub(super) fn split(trials: &mut Trials<'_, '_>) {
     let set = trials.set;
-    let pieces: Vec<&Entry<'_>> = set.broken().take(MAX_PIECES).collect();
+    let mut pieces: Vec<&Entry<'_>> = set.broken().collect();
+    // Short ones are more likely the tokens of others.
+    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.text.len()));
+    pieces.truncate(MAX_PIECES);
     for order in orders(pieces.len()) {
         let chosen: Vec<&Entry<'_>> = order.iter().map(|&at| pieces[at]).collect();
         let numbers: Vec<String> = chosen.iter().map(|piece| piece.number.to_string()).collect();
@@ -201,7 +204,7 @@ fn mixed_up(set: &Set<'_>, entry: &Entry<'_>) -> Finding {
     let target = host(&text).trim_end_matches('.').to_owned();
     let claim = format!("the TXT record at {} holds the name {target}, which belongs in a CNAME record", set.owner);
     let mut finding = set
-        .shown(Finding::breaks(&causes::TYPE_MIXED_UP, Confidence::Certain, claim))
+        .shown(Finding::breaks(&RECORD_TYPE_MIXED_UP, Confidence::Certain, claim))
         .fix(format!("delete the TXT record, and publish a CNAME record at {} that points to {target}", set.owner));
     if let Some(answer) = set.key.facts.txt(&target)
         && let Some((_, key, found)) = set.key.sound(answer)
