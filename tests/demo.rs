@@ -51,6 +51,8 @@ fn tells_the_story(output: &Output) -> String {
         ("   note       pass ", "key from DNS: 2 strings, 408 octets"),
         ("   relayed    none ", "no signature"),
         ("   note       fail ", "bh= differs"),
+        ("   note       permerror ", "dkim-key-split-across-records (certain)"),
+        ("   fix ", "one"),
         ("Everything was as it should be.", ""),
     ] {
         assert!(told.lines().any(|found| found.starts_with(line) && found.contains(word)), "{line}…{word}\n{told}");

@@ -38,9 +38,18 @@ pub fn listen() -> Journal {
 impl Journal {
     /// The decision about the message of this queue id; complaints that came before it are an error.
     pub async fn decision(&mut self, queue_id: &str) -> Result<Value, String> {
+        self.event(|event| event["queue_id"] == queue_id).await
+    }
+
+    /// Why the message of this queue id failed; complaints that came before it are an error.
+    pub async fn diagnosis(&mut self, queue_id: &str) -> Result<Value, String> {
+        self.event(|event| event["queue_id"] == queue_id && event["action"] == "diagnose").await
+    }
+
+    async fn event(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, String> {
         loop {
             match self.next().await {
-                Some(Line::Decision(event)) if event["queue_id"] == queue_id => return Ok(event),
+                Some(Line::Decision(event)) if wanted(&event) => return Ok(event),
                 Some(Line::Decision(_)) => {}
                 Some(Line::Complaint(text)) => return Err(text),
                 None => return Err("the log has ended".into()),

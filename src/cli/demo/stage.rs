@@ -16,7 +16,12 @@ use crate::{
     name::DomainName,
     provider::{DEFAULT_PROVIDER, Profiles},
 };
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The environment of the demo's domain, in the words of the provider's profile.
 pub const ENVIRONMENT: &str = "private";
@@ -107,6 +112,57 @@ impl Identity {
             records.push(Published { zone: zone.clone(), name: zone, strings });
         }
         records
+    }
+}
+
+/// A receiver of its own: a milter that verifies and asks another name server, where the key stands in two records.
+pub struct Elsewhere {
+    milter: SocketAddr,
+    server: Server,
+    _name_server: NameServer,
+}
+
+impl Elsewhere {
+    /// Starts both. The strings of the key become records of their own, as panels and hasty hands do it.
+    pub async fn set(identity: &Identity) -> Result<Elsewhere, Unexpected> {
+        let key = identity.key.name.to_string();
+        let mut records: Vec<Published> =
+            identity.published().into_iter().filter(|record| record.name != key).collect();
+        for string in identity.key.strings() {
+            records.insert(0, Published { zone: DOMAIN.into(), name: key.clone(), strings: vec![string.into()] });
+        }
+        records.sort_by(|one, other| one.zone.cmp(&other.zone));
+        let name_server = NameServer::start(&records).await?;
+        let text = format!(
+            "verify.resolver = \"{}\"\nverify.authserv_id = \"mx.receiver.example\"\n[[listener]]\n\
+             socket = \"inet:127.0.0.1:0\"\nmode = \"verify\"\n",
+            name_server.address()
+        );
+        let mut settings =
+            Settings::parse(&text, Path::new("receiver.toml")).map_err(Unexpected::when("the receiver's settings"))?;
+        settings.log.json = true;
+        settings.limits.drain = Duration::from_secs(2);
+        let server = Server::start(settings).map_err(Unexpected::when("the receiver's milter"))?;
+        Ok(Elsewhere { milter: address(&server)?, server, _name_server: name_server })
+    }
+
+    /// Hands over a message as it was delivered, from the sender's server.
+    pub async fn receive(&self, queue_id: &str, message: &[u8]) -> Result<Vec<u8>, Unexpected> {
+        let envelope = mta::Envelope {
+            client: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+            user: None,
+            mail_from: "",
+            rcpt_to: "reader@receiver.example",
+            queue_id,
+        };
+        mta::hand_over(self.milter, &envelope, message)
+            .await
+            .map_err(Unexpected::when("handing a message to the receiver's milter"))
+    }
+
+    /// Ends both.
+    pub async fn clear(self) {
+        self.server.drain().await;
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     postfix::Installed,
     receiver::{Judgement, Receiver},
     screen::Screen,
-    stage::{self, Delivered, ENVIRONMENT, Identity, REGION, Road, Stage},
+    stage::{self, Delivered, ENVIRONMENT, Elsewhere, Identity, REGION, Road, Stage},
 };
 use crate::{dkim::write::FIELD_NAME, message::Message, provider::DEFAULT_PROVIDER};
 use std::time::Duration;
@@ -15,6 +15,12 @@ use tokio::time::timeout;
 
 /// The log has the line before the MTA has its answer; a line that is not there after this will not come.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the receiver's MTA calls the message.
+const RECEIVED: &str = "4DE3100001";
+
+/// What is wrong with the record there.
+const SPLIT: &str = "dkim-key-split-across-records";
 
 /// Tells the whole story, and leaves the stage as it is then.
 pub async fn tell(installed: Option<Installed>, screen: &Screen) -> Result<Stage, Unexpected> {
@@ -29,6 +35,7 @@ pub async fn tell(installed: Option<Installed>, screen: &Screen) -> Result<Stage
     let receiver = Receiver::new(stage.name_server.address())?;
     verify_all(&receiver, &sent, &stage.identity.key.value, screen).await?;
     tamper(&receiver, &sent, screen).await?;
+    break_the_record(&mut stage, &sent, screen).await?;
     if let Some(complaint) = stage.journal.complaint() {
         return Err(Unexpected::new(format!("the milter complains: {complaint}")));
     }
@@ -148,6 +155,33 @@ async fn tamper(receiver: &Receiver, sent: &[(Letter, Delivered)], screen: &Scre
         }
         other => Err(Unexpected::new(format!("the changed message should fail, and the receiver says {other:?}"))),
     }
+}
+
+/// The record is published wrongly, and a receiver with Waxseal says so in its log.
+async fn break_the_record(stage: &mut Stage, sent: &[(Letter, Delivered)], screen: &Screen) -> Result<(), Unexpected> {
+    let why = "The same key, published as two TXT records. A receiver with Waxseal asks why it fails:";
+    screen.step(7, "The record broken", why);
+    let note = sent.iter().find(|(letter, _)| letter.name == "note");
+    let (letter, delivered) = note.ok_or_else(|| Unexpected::new("there is no message to receive"))?;
+    let elsewhere = Elsewhere::set(&stage.identity).await?;
+    elsewhere.receive(RECEIVED, &delivered.message).await?;
+    let event = timeout(PATIENCE, stage.journal.diagnosis(RECEIVED))
+        .await
+        .map_err(|_| Unexpected::new("the receiver's log does not say why the message failed"))?
+        .map_err(Unexpected::when("the receiver's milter complains"))?;
+    elsewhere.clear().await;
+    let cause = &event["causes"][0];
+    let text = |name: &str| cause[name].as_str().unwrap_or("-").to_owned();
+    if text("cause") != SPLIT {
+        return Err(Unexpected::new(format!("the cause should be {SPLIT}, and the log says {}", text("cause"))));
+    }
+    screen.result(letter.name, screen.paint.bad("permerror"), format_args!("{} ({})", SPLIT, text("confidence")));
+    screen.line("");
+    for (label, name) in [("what", "claim"), ("documented", "documented"), ("fix", "fix")] {
+        screen.row(label, text(name));
+    }
+    screen.row("more", format_args!("waxseal explain {SPLIT}"));
+    Ok(())
 }
 
 /// What a newcomer does now.
