@@ -4,6 +4,7 @@ mod common;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use common::{
+    desk::Desk,
     forge::{ED25519, Key, OTHER_2048, RSA_1024, RSA_2048, Signer, Zone, giant},
     scene::{MAIL, Said, verify},
 };
@@ -198,6 +199,11 @@ fn a_private_key_is_never_shown() {
         }
         assert!(shown.contains("SHA-256"));
     }
+    // The screen for people.
+    let desk = Desk::new(&Zone::default().txt(NAME, &format!("v=DKIM1; k=rsa; p={old}")));
+    desk.put("mail", Signer::new(&RSA_2048, "example.com").sign(MAIL.as_bytes()));
+    let screen = String::from_utf8(desk.verify(["--dns", "zone", "mail"]).stdout).expect("text");
+    assert!(screen.contains("dkim-private-key-published") && !screen.contains(&old[..24]), "{screen}");
     // Spread over records, and beside the right key.
     let mail = Signer::new(&RSA_2048, "example.com").sign(MAIL.as_bytes());
     let zone = Zone::default().txt(NAME, &format!("v=DKIM1; k=rsa; p={}", &old[..200])).txt(NAME, &old[200..440]);

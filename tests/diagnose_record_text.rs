@@ -107,6 +107,14 @@ fn pasted_with_something_else() {
                 .replace(" h=sha256;", ""),
         ),
         ("dkim-zone-line-in-value", format!("{NAME}. 300 IN TXT \"v=DKIM1; k=rsa; p={p}\"")),
+        (
+            "dkim-zone-line-in-value",
+            format!(
+                "sel._domainkey\tIN\tTXT\t( \"v=DKIM1; k=rsa; \"\n\t  \"p={}\"\n\t  \"{}\" )  ; ----- DKIM key sel for example.com\n",
+                &p[..200],
+                &p[200..]
+            ),
+        ),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=-----BEGIN PUBLIC KEY-----{p}-----END PUBLIC KEY-----")),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=-----BEGIN PUBLIC KEY-----\\n{p}\\n-----END PUBLIC KEY-----\\n")),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=BEGINPUBLICKEY{p}ENDPUBLICKEY")),

@@ -138,6 +138,8 @@ fn one_mistake_in_the_text() {
             "certain",
             "v=spf1 include:email.ncloud.com ~all",
         ),
+        ("v=spf1 h.b.example ~all", "spf-unknown-mechanism", "certain", "v=spf1 a:h.b.example ~all"),
+        ("v=spf1 email.ncloud.com ~all", "spf-unknown-mechanism", "certain", "v=spf1 include:email.ncloud.com ~all"),
         ("v=spf1 moo ~all", "spf-unknown-mechanism", "certain", ""),
         ("v=spf1 include:email.ncloud.com exists:%i.x.example ~all", "spf-macro-invalid", "certain", ""),
         ("v=spf1 include:%{d.x.example ~all", "spf-macro-invalid", "certain", ""),
@@ -324,6 +326,10 @@ fn at_another_name() {
     let from = ["--client-ip", CLIENT, "--helo", "out.example.org", "--mail-from", "a@bounce.example.com"];
     let parent = zone().txt("example.com", "v=spf1 include:email.ncloud.com ~all");
     verify(MAIL.as_bytes(), &parent, &from).leads("spf-wrong-host", "certain");
+    let alias = parent.clone().line("bounce.example.com. 300 IN CNAME bounce.b.example.");
+    let said = verify(MAIL.as_bytes(), &alias, &from);
+    let steps = said.leads("spf-wrong-host", "certain").finding("spf-wrong-host")["fix"].to_string();
+    assert!(steps.contains("is an alias of bounce.b.example"), "{steps}");
     // The record above does not help this client.
     let parent = zone().txt("example.com", "v=spf1 include:spf.b.example ~all");
     verify(MAIL.as_bytes(), &parent, &from).leads("spf-record-missing", "certain").never(&["spf-wrong-host"]);

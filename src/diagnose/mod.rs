@@ -83,10 +83,29 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
         if !explained {
             findings.extend(matching::findings(case, result));
         }
-        let changes = undo::findings(case, result, &findings);
+        let changes = changes(case, result, &findings);
         findings.extend(changes);
     }
     findings.into_iter().map(|finding| finding.about(subject.clone())).collect()
+}
+
+/// What became of the message on its way, beside what is `known`: a change that was undone leads, and blanks alone lead
+/// over a change that nothing explains.
+fn changes(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Vec<Finding> {
+    let mut changes = undo::findings(case, result, known);
+    let is_certain = |finding: &Finding| finding.effect == Effect::Breaks && finding.confidence == Confidence::Certain;
+    // A body that the signer hashed otherwise did not change.
+    if known.iter().any(|finding| is_certain(finding) && finding.cause.stage == register::Stage::Body) {
+        changes.retain(|finding| finding.cause.stage != register::Stage::Body);
+    }
+    let Some(blanks) = signature::only_blanks(case, result, known) else { return changes };
+    if changes.iter().any(|finding| is_certain(finding) && !undo::is_general(finding)) {
+        changes.push(blanks);
+    } else {
+        changes.retain(|finding| !undo::is_general(finding));
+        changes.insert(0, blanks);
+    }
+    changes
 }
 
 /// The findings of a key record: for a signature, or for a domain that is checked.

@@ -3,6 +3,7 @@
 //! This folder alone knows indymilter. Callbacks are thin: they take plain values out of the context and hand them to
 //! `session`. What a session answers is decided in [`route`] and `sign`; which sockets are served, in [`server`].
 
+mod diagnosing;
 mod edits;
 mod listen;
 mod policy;

@@ -3,7 +3,7 @@
 //! SPF is asked for at MAIL FROM, keys and policies at the end of the header, so that waiting for DNS overlaps the
 //! transfer. Tasks that wait for DNS end with the message, answered or not.
 
-use super::state::Active;
+use super::{diagnosing::Copy, state::Active};
 use crate::{
     address,
     authres::claims,
@@ -29,6 +29,16 @@ pub struct Verifying {
 struct AtHeader {
     verifier: Verifier,
     answers: JoinSet<Answers>,
+    /// The body, kept while a signature is undecided.
+    copy: Option<Copy>,
+}
+
+/// A message that was judged.
+pub struct Judged {
+    /// The verdicts.
+    pub verdicts: Verdicts,
+    /// The body, if a copy was kept.
+    pub body: Option<Copy>,
 }
 
 impl Verifying {
@@ -50,7 +60,8 @@ impl Verifying {
     }
 
     /// The header is complete: asks for what its signatures and its author need.
-    pub fn end_of_header(&mut self, active: &Arc<Active>, header: &Header, now: u64) {
+    /// `copy` is where the body is kept if there is a signature to be looked into.
+    pub fn end_of_header(&mut self, active: &Arc<Active>, header: &Header, copy: Copy, now: u64) {
         let author = address::author_domain(header).ok();
         let own = active.settings.domains.keys();
         // Our own domains matter only where there are few: a hundred thousand are not compared with every signature.
@@ -60,19 +71,23 @@ impl Verifying {
         let dns = self.dns.clone();
         let mut answers = JoinSet::new();
         answers.spawn(async move { questions.ask(&dns).await });
-        self.header = Some(AtHeader { verifier, answers });
+        let copy = verifier.is_signed().then_some(copy);
+        self.header = Some(AtHeader { verifier, answers, copy });
     }
 
     /// The next piece of the body.
     pub fn body(&mut self, piece: &[u8]) {
         if let Some(at_header) = &mut self.header {
             at_header.verifier.body(piece);
+            if let Some(copy) = &mut at_header.copy {
+                copy.take(piece);
+            }
         }
     }
 
     /// The body is through: waits for what is still asked, and judges. `None` if a task of ours died.
-    pub async fn finish(mut self, header: &Header) -> Option<Verdicts> {
-        let AtHeader { verifier, mut answers } = self.header.take()?;
+    pub async fn finish(mut self, header: &Header) -> Option<Judged> {
+        let AtHeader { verifier, mut answers, copy } = self.header.take()?;
         let spf = match self.spf.join_next().await {
             Some(spf) => spf.ok()?,
             None => None,
@@ -80,7 +95,7 @@ impl Verifying {
         let answers = answers.join_next().await?.ok()?;
         let mut verdicts = Verdicts::conclude(&self.dns, header, verifier, answers, spf).await;
         verdicts.believe(header, &self.active.settings.verify.trusted_sealers);
-        Some(verdicts)
+        Some(Judged { verdicts, body: copy })
     }
 }
 

@@ -113,6 +113,11 @@ impl Verifier {
         Verifier { dkim: dkim::Verifier::new(header, preferred, now), arc: arc::Verifier::new(header, now) }
     }
 
+    /// Is there a signature?
+    pub fn is_signed(&self) -> bool {
+        !self.dkim.is_empty()
+    }
+
     /// Takes the next piece of the body, cut anywhere.
     pub fn body(&mut self, piece: &[u8]) {
         self.dkim.body(piece);

@@ -5,7 +5,7 @@ use crate::{
     diagnose::{
         case::{KeyCase, Match, Oracle},
         finding::{Confidence, Finding},
-        register::{Cause, dns_record as causes},
+        register::{Cause, dns_record as causes, key as key_causes},
         secret,
     },
     dkim::{
@@ -251,7 +251,11 @@ impl<'s, 'a> Trials<'s, 'a> {
         let claim = format!("{}; so repaired it is a key of {bits} bits, and {what}", trial.claim);
         let mut finding =
             self.set.shown(Finding::breaks(trial.cause, confidence, claim)).key("the key as repaired", &key);
+        if found.is_signer() {
+            finding = finding.not(&key_causes::KEY_MISMATCH, "the key, once the record is mended, is the right one");
+        }
         if trial.cause == &causes::KEY_SPLIT {
+            finding = finding.not(&key_causes::TRUNCATED, "the rest of the key stands in another record");
             let records = self.set.broken().count();
             finding = receivers_of_pieces(finding)
                 .fix(format!("delete the {records} records at {}: DNS does not keep them in order", self.set.owner));
@@ -355,5 +359,37 @@ pub(super) fn host(text: &str) -> &str {
     match text.split_once(char::is_whitespace) {
         Some((word, name)) if word.eq_ignore_ascii_case("cname") => name.trim(),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_told_apart() {
+        let key =
+            "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx";
+        for (text, want) in [
+            ("v=DKIM1; p=", Kind::Broken),
+            ("k=rsa", Kind::Broken),
+            (" P = abc", Kind::Broken),
+            ("\"v=dkim1", Kind::Broken),
+            ("-----BEGIN PUBLIC KEY-----", Kind::Broken),
+            (key, Kind::Fragment),
+            ("IDAQAB", Kind::Fragment),
+            ("abc.dkim.amazonses.com.", Kind::Host),
+            ("CNAME s1.example.net", Kind::Host),
+            ("v=spf1 include:a.example -all", Kind::Foreign),
+            ("v=DMARC1; p=none", Kind::Foreign),
+            ("google-site-verification=abc", Kind::Foreign),
+            ("adobe-idp=1", Kind::Foreign),
+            ("0123456789abcdef0123456789abcdef", Kind::Foreign),
+            ("...", Kind::Foreign),
+            ("1.2.3.4", Kind::Foreign),
+            ("", Kind::Foreign),
+        ] {
+            assert_eq!(kind(text.as_bytes(), &KeyRecord::read(text.as_bytes())), want, "{text}");
+        }
     }
 }

@@ -132,7 +132,7 @@ pub fn without_term(record: &Record, term: &Term) -> Vec<u8> {
 }
 
 /// Does the record name anybody?
-fn authorises(text: &[u8]) -> bool {
+pub fn authorises(text: &[u8]) -> bool {
     Record::read(text).0.terms().iter().any(|term| match &term.kind {
         TermKind::Directive { mechanism, .. } => *mechanism != Mechanism::All,
         _ => false,

@@ -190,7 +190,11 @@ fn mend(bytes: &[u8], place: Range<usize>, next: Option<Range<usize>>, problem: 
             general(is_term(&text).then_some(text))
         }
         ProblemKind::UnknownMechanism => {
-            found(&causes::UNKNOWN_MECHANISM, nearest(word), "there is no mechanism of this name")
+            let mend = found(&causes::UNKNOWN_MECHANISM, nearest(word), "there is no mechanism of this name");
+            // A bare name may be a host's or a service's.
+            let included = [b"include:", word].concat();
+            let or = (word.contains(&b'.') && is_term(&included)).then_some(included);
+            Mend { or, ..mend }
         }
         ProblemKind::TopLabel | ProblemKind::UnexpectedArgument => {
             let text = word.trim_ascii_end();
@@ -292,7 +296,7 @@ fn nearest(word: &[u8]) -> Option<Vec<u8>> {
         let after = name.strip_prefix(known)?.strip_prefix(['.', '_', '-'])?;
         Some(with(known, &[b":", after.as_bytes(), rest].concat())).filter(|meant| is_term(meant))
     });
-    let named = || Some(with("include", &[b":", bare].concat())).filter(|meant| name.contains('.') && is_term(meant));
+    let named = || Some(with("a", &[b":", bare].concat())).filter(|meant| name.contains('.') && is_term(meant));
     best.map(|(_, meant)| meant).or(punctuated).or_else(named)
 }
 
@@ -380,7 +384,7 @@ mod tests {
             ("192.0.2.0/24 ~all", "spf-ip-mechanism-wrong", "ip4:192.0.2.0/24 ~all"),
             ("inlcude:x.example ~all", "spf-unknown-mechanism", "include:x.example ~all"),
             ("includ:x.example -al", "spf-unknown-mechanism", "include:x.example -all"),
-            ("x.example ~all", "spf-unknown-mechanism", "include:x.example ~all"),
+            ("x.example ~all", "spf-unknown-mechanism", "a:x.example ~all"),
             ("include:x.example ~~all", "spf-unknown-mechanism", "include:x.example ~all"),
             ("ip4:192.0.2.* ~all", "spf-ip-mechanism-wrong", "ip4:192.0.2.0/24 ~all"),
             (

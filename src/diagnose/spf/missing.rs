@@ -10,7 +10,7 @@ use crate::{
         finding::{Confidence, Finding},
         register::{Cause, spf as causes},
     },
-    dns::{Answer, Outcome as Answered, RecordType},
+    dns::{Answer, Data, Outcome as Answered, RecordType},
     spf::{Mechanism, Qualifier, Record, Selection, TermKind, has_version, select},
 };
 use std::sync::Arc;
@@ -30,7 +30,19 @@ pub fn findings(judged: &Judged<'_>, sight: Sight<'_>) -> Vec<Finding> {
         return vec![finding];
     }
     let elsewhere = type_99(judged, sight).or_else(|| wrong_host(judged, sight));
-    vec![elsewhere.unwrap_or_else(|| missing(judged, sight))]
+    let finding = elsewhere.unwrap_or_else(|| missing(judged, sight));
+    let alias = sight.answer.records.iter().find_map(|record| match &record.data {
+        Data::Cname(target) => Some(target),
+        _ => None,
+    });
+    vec![match alias {
+        Some(target) => finding.fix(format!(
+            "{} is an alias of {target} (CNAME), beside which no TXT record can stand: replace the alias by records of \
+             its own first, or publish at {target}",
+            sight.domain
+        )),
+        None => finding,
+    }]
 }
 
 /// A TXT record at the name that was meant to be the SPF record.

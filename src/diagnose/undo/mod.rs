@@ -117,7 +117,8 @@ pub fn findings(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Vec<
     findings
 }
 
-fn is_general(finding: &Finding) -> bool {
+/// Does it say no more than that something changed?
+pub(super) fn is_general(finding: &Finding) -> bool {
     finding.cause == &modified::CHANGED_UNATTRIBUTED || finding.cause == &modified_header::UNATTRIBUTED
 }
 
