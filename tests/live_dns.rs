@@ -16,6 +16,7 @@ use std::{
     io::Write,
     net::SocketAddr,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 const ROOT: u8 = 10;
@@ -189,7 +190,9 @@ fn a_change_on_its_way_is_propagation_and_a_record_that_stands_nowhere_is_not() 
         let ns1 = serve(NS1, &old);
         let _ns2 = serve(NS2, &old);
         // This also makes the resolver remember that there is nothing.
-        check().leads("dkim-record-not-found", "error").never(&LIVE);
+        let missing = check();
+        missing.leads("dkim-record-not-found", "error").never(&LIVE);
+        assert!(missing.first().contains("none of the 2 name servers has the record"), "{}", missing.first());
         verify(&ED25519).never(&LIVE);
         drop(ns1);
         let ns1 = serve(NS1, &zone(2, Some(&ED25519)));
@@ -370,14 +373,16 @@ fn a_record_at_the_former_provider_is_told_where_it_should_stand() {
         let old = zone(7, None);
         let new = zone(7, Some(&ED25519));
         let _servers = [serve(NS1, &old), serve(NS2, &new)];
-        for said in [check(), verify(&ED25519)] {
-            // Which of the two the resolver asked is chance; what is wrong is not.
-            assert!(
-                said.causes().contains(&"dns-zone-not-authoritative") || said.report["dkim"][0]["result"] == "pass",
-                "{:#}",
-                said.report
-            );
-        }
+        // Which of the two the resolver asks is chance; what is wrong is not.
+        let said = check();
+        assert!(said.causes().contains(&"dns-zone-not-authoritative"), "{:#}", said.report);
+        said.never(&["dns-stale-cache", "dns-negative-cache", "dns-propagation-pending", "dkim-record-not-found"]);
+        let said = verify(&ED25519);
+        assert!(
+            said.causes().first() == Some(&"dns-zone-not-authoritative") || said.report["dkim"][0]["result"] == "pass",
+            "{:#}",
+            said.report
+        );
     });
 }
 
@@ -410,6 +415,48 @@ fn servers_that_choke_on_edns_and_resolvers_that_fail_are_told_apart() {
         let said = run("verify", dns(55), &["-"], &mail);
         said.never(&["dns-dnssec-bogus", "dns-servfail-authoritative", "dkim-record-not-found"]);
         assert!(said.causes().contains(&"dns-edns-broken"), "{:#}", said.report);
+    });
+}
+
+#[test]
+fn a_resolver_that_fails_while_the_servers_answer_is_the_one_at_fault() {
+    alone("a_resolver_that_fails_while_the_servers_answer_is_the_one_at_fault", || {
+        let _internet = Internet::new();
+        let zone = zone(7, Some(&ED25519));
+        let _servers = [serve(NS1, &zone), serve(NS2, &zone)];
+        for rcode in [2, 5] {
+            let resolver = dns(60 + rcode);
+            between(resolver, dns(RESOLVER), move |packet| match kind(packet) {
+                16 => Meddle::Say(rcode),
+                _ => Meddle::Pass,
+            });
+            let mail = Signer::new(&ED25519, "example.com").sign(MAIL.as_bytes());
+            let said = run("verify", resolver, &["-"], &mail);
+            said.leads("dns-lookup-failed", "error").never(&["dns-dnssec-bogus", "dns-servfail-authoritative"]);
+            assert!(said.first().contains("the name servers of example.com answer"), "{}", said.first());
+            assert_eq!(said.status, 75, "{:#}", said.report);
+        }
+    });
+}
+
+#[test]
+fn servers_that_never_answer_hold_nothing_up_and_prove_nothing() {
+    alone("servers_that_never_answer_hold_nothing_up_and_prove_nothing", || {
+        let _internet = Internet::new();
+        let ns1 = serve(NS1, &zone(7, None));
+        between(dns(NS2), dns(NS1), |_| Meddle::Drop);
+        let start = std::time::Instant::now();
+        let said = check();
+        said.leads("dkim-record-not-found", "error").never(&LIVE);
+        assert!(
+            said.first().contains("ns2.example.com 127.0.0.22 without serial: no answer in time"),
+            "{}",
+            said.first()
+        );
+        drop(ns1);
+        // Nobody is left; what the resolver remembers stands, and nobody is accused.
+        run("check", dns(RESOLVER), &["example.com", "--selector", "other"], b"").never(&LIVE[..LIVE.len() - 1]);
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     });
 }
 

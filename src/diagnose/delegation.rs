@@ -8,9 +8,9 @@ use super::{
 };
 use crate::dns::{Fault, Outcome, RecordType};
 
-/// The extended errors of a resolver that speak of DNSSEC (RFC 8914 §4): bogus, expired, not yet valid, keys, signatures
-/// or denial missing, no zone key, and what their like is called when nothing more is known.
-const DNSSEC_ERRORS: [u16; 8] = [1, 2, 6, 7, 8, 9, 10, 12];
+/// The extended errors of a resolver that speak of DNSSEC (RFC 8914 §4): algorithms unknown, undecided, bogus, expired,
+/// not yet valid, keys, signatures, the zone bit or denials missing.
+const DNSSEC_ERRORS: [u16; 10] = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12];
 
 /// Signatures that have run out.
 const EXPIRED: u16 = 7;
@@ -26,7 +26,7 @@ pub fn findings(table: &Table<'_>) -> Vec<Finding> {
         Outcome::Fault(_) => None,
         Outcome::NxDomain => expired(table).or_else(|| elsewhere(table)).or_else(|| lame(table)),
         Outcome::NoData => elsewhere(table).or_else(|| lame(table)),
-        Outcome::Records => lame(table).or_else(|| without_edns(table)),
+        Outcome::Records => elsewhere(table).or_else(|| lame(table)).or_else(|| without_edns(table)),
     };
     finding.into_iter().collect()
 }
@@ -174,7 +174,9 @@ fn elsewhere(table: &Table<'_>) -> Option<Finding> {
         table.servers.zone,
         names(table.serving())
     );
-    let finding = Finding::breaks(&causes::ZONE_NOT_AUTHORITATIVE, Confidence::Certain, claim)
+    // Resolvers that follow the zone's own list rather than the delegation find it.
+    let effect = if table.resolver().is_negative() { Effect::Breaks } else { Effect::Risk };
+    let finding = Finding::new(&causes::ZONE_NOT_AUTHORITATIVE, effect, Confidence::Certain, claim)
         .fix(format!("enter the record at the DNS provider of {}", names(table.serving())))
         .fix(format!("or have the domain delegated to {} at the registrar", has.name));
     Some(table.shown(finding))

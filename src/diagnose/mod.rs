@@ -123,5 +123,5 @@ pub fn key_findings(key: &KeyCase<'_>) -> Vec<Finding> {
             findings.extend(key_record::findings(key));
         }
     }
-    findings
+    servers::confirm(key, findings)
 }

@@ -103,9 +103,10 @@ fn servers_differ(table: &Table<'_>, best: &ServerAnswer, other: &ServerAnswer) 
     let finding = match lasting(table, best, other) {
         None => {
             let keep = table.resolver().records.iter().map(|record| record.ttl).max();
-            let keep = keep.or(table.resolver().negative.as_ref().map(|(_, ttl)| *ttl)).unwrap_or_default();
+            let keep = keep.or(table.resolver().negative.as_ref().map(|(_, ttl)| *ttl));
+            let then = keep.map(|keep| format!(", then {} more for what resolvers remember", wait(keep)));
             Finding::new(&causes::PROPAGATION_PENDING, effect, Confidence::Certain, claim)
-                .fix(format!("wait until {} has the new state of the zone, then {} more", other.name, wait(keep)))
+                .fix(format!("wait until {} has the new state of the zone{}", other.name, then.unwrap_or_default()))
                 .fix(format!("if that takes more than a day, mend the transfer of the zone to {}", other.name))
         }
         Some((confidence, why)) => {

@@ -30,14 +30,47 @@ pub fn findings(key: &KeyCase<'_>) -> Vec<Finding> {
     for _ in 0..=ALIASES {
         let Some(servers) = key.facts.servers(&name, RecordType::Txt) else { break };
         let table = Table::new(key, servers);
-        findings.extend(delegation::findings(&table));
-        findings.extend(propagation::findings(&table));
+        let own = delegation::findings(&table);
+        // What the servers of the delegation lack is no change on its way then.
+        let explained = own.iter().any(|finding| {
+            finding.effect == Effect::Breaks || finding.cause == &register::delegation::ZONE_NOT_AUTHORITATIVE
+        });
+        findings.extend(own);
+        if !explained {
+            findings.extend(propagation::findings(&table));
+        }
         match table.alias() {
             Some(target) if findings.iter().all(|finding| finding.effect != Effect::Breaks) => name = target,
             _ => break,
         }
     }
     findings
+}
+
+/// What the servers themselves say where a record is missing: that nobody has it, so that waiting does not help.
+pub fn confirm(key: &KeyCase<'_>, findings: Vec<Finding>) -> Vec<Finding> {
+    let missing = |finding: &Finding| finding.cause == &register::place::RECORD_NOT_FOUND;
+    if !findings.iter().any(missing) || !is_in_question(key) {
+        return findings;
+    }
+    let Some(servers) = key.facts.servers(&key.name(), RecordType::Txt) else { return findings };
+    let table = Table::new(key, servers);
+    let mut serving = table.serving();
+    let Some(first) = serving.clone().next().filter(|_| serving.all(|server| server.answer.is_negative())) else {
+        return findings;
+    };
+    let because = match table.serving().count() {
+        1 => format!("{} does not have the record: waiting does not help", first.name),
+        count => format!("none of the {count} name servers has the record: waiting does not help"),
+    };
+    let confirmed = |finding: Finding| match missing(&finding) {
+        true => finding
+            .dns(&first.name, &first.answer)
+            .text(&format!("the name servers of {}", servers.zone), table.lines())
+            .not(&register::propagation::PROPAGATION_PENDING, because.clone()),
+        false => finding,
+    };
+    findings.into_iter().map(confirmed).collect()
 }
 
 /// Leaves out that DNS gave no answer at the From domain where the reason was found at the key of the same domain.
@@ -151,11 +184,16 @@ impl<'a> Table<'a> {
                 contents.push(content);
             }
         }
-        let lines: Vec<String> = self.servers.answers.iter().map(ServerAnswer::line).collect();
-        match lines.is_empty() {
+        match self.servers.answers.is_empty() {
             true => finding,
-            false => finding.text(&format!("the name servers of {}", self.servers.zone), lines.join("\n")),
+            false => finding.text(&format!("the name servers of {}", self.servers.zone), self.lines()),
         }
+    }
+
+    /// All servers, each in a line.
+    fn lines(&self) -> String {
+        let lines: Vec<String> = self.servers.answers.iter().map(ServerAnswer::line).collect();
+        lines.join("\n")
     }
 }
 

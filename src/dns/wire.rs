@@ -20,6 +20,9 @@ const UDP_PAYLOAD: u16 = 1232;
 /// The option of EDNS that says more about a fault (RFC 8914 §2).
 const EXTENDED_ERROR: u16 = 15;
 
+/// So much of its text is kept: a resolver says it in a clause.
+const EXTENDED_TEXT: usize = 200;
+
 /// Extended DNS errors: their numbers in IANA's registry, and what the server says beside them.
 pub type Extended = Vec<(u16, String)>;
 
@@ -177,6 +180,7 @@ fn extended(message: &Message) -> Extended {
         .filter_map(|option| match option {
             EdnsOption::Unknown(_, data) => {
                 let (code, text) = data.split_first_chunk()?;
+                let text = text.get(..EXTENDED_TEXT).unwrap_or(text);
                 Some((u16::from_be_bytes(*code), String::from_utf8_lossy(text).into_owned()))
             }
             _ => None,
