@@ -4,6 +4,7 @@ mod common;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use common::{
+    desk::Desk,
     forge::{ED25519, Key, OTHER_2048, RSA_1024, RSA_2048, Signer, Zone, giant},
     scene::{MAIL, Said, verify},
 };
@@ -56,6 +57,7 @@ fn a_damaged_key() {
         format!("v=DKIM1; k=rsa; p={};{}", &p[..100], &p[100..]),
         format!("v=DKIM1; k=rsa; p={p}=="),
         format!("v:DKIM1; k:rsa; p:{p}"),
+        format!("v=DKIM1; k=rsa; p={}", p.replace('+', " ")),
         format!("v=DKIM1; k=rsa; p={head}"),
     ] {
         let said = judged(&text);
@@ -149,6 +151,16 @@ fn sizes() {
     let said = by(&RSA_1024, &RSA_1024.record(), &private);
     said.healthy().leads(demanded, "certain");
     assert_eq!(said.findings()[0]["severity"], "warning");
+    // The selector alone tells the provider.
+    let mail = Signer::new(&RSA_1024, "example.com").set("s", "ncpcompubkr").sign(MAIL.as_bytes());
+    let zone = Zone::default().txt("ncpcompubkr._domainkey.example.com", &RSA_1024.record());
+    let said = verify(&mail, &zone, &[]);
+    said.healthy().leads(demanded, "certain");
+    assert!(
+        said.findings()[0]["claim"]
+            .as_str()
+            .is_some_and(|claim| claim.contains("ncloud, whose selector ncpcompubkr is"))
+    );
     by(&RSA_1024, &RSA_1024.record(), &[]).healthy().never(&[demanded, "dkim-key-too-small"]);
     // Published in another size than the signature: with a profile that demands one, the size leads.
     let said = by(&RSA_2048, &RSA_1024.record(), &private);
@@ -187,6 +199,11 @@ fn a_private_key_is_never_shown() {
         }
         assert!(shown.contains("SHA-256"));
     }
+    // The screen for people.
+    let desk = Desk::new(&Zone::default().txt(NAME, &format!("v=DKIM1; k=rsa; p={old}")));
+    desk.put("mail", Signer::new(&RSA_2048, "example.com").sign(MAIL.as_bytes()));
+    let screen = String::from_utf8(desk.verify(["--dns", "zone", "mail"]).stdout).expect("text");
+    assert!(screen.contains("dkim-private-key-published") && !screen.contains(&old[..24]), "{screen}");
     // Spread over records, and beside the right key.
     let mail = Signer::new(&RSA_2048, "example.com").sign(MAIL.as_bytes());
     let zone = Zone::default().txt(NAME, &format!("v=DKIM1; k=rsa; p={}", &old[..200])).txt(NAME, &old[200..440]);

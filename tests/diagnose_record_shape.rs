@@ -4,7 +4,7 @@ mod common;
 
 use common::{
     forge::{ED25519, OTHER_2048, RSA_2048, Signer, Zone},
-    scene::{MAIL, Said, verify},
+    scene::{MAIL, Said, check, verify},
 };
 
 const NAME: &str = "ncpcompubkr._domainkey.example.com";
@@ -72,6 +72,51 @@ fn the_seed_documents_incorrect_registration_is_a_split_key() {
         assert_eq!(seed["title"], "Cloud Outbound Mailer troubleshooting");
         assert!(seed["lines"].as_array().is_some_and(|lines| lines.contains(&63.into())), "{seed}");
         assert_eq!(said.finding("dkim-results-alternate")["severity"], "note");
+    }
+}
+
+/// The rest of what the document wants of a domain, and these lines at the key's name.
+fn domain(lines: &[String]) -> Zone {
+    zone(lines)
+        .txt("example.com", "v=spf1 include:email.ncloud.com ~all")
+        .txt("email.ncloud.com", "v=spf1 ip4:192.0.2.0/24 ~all")
+        .txt("_dmarc.example.com", "v=DMARC1; p=none")
+}
+
+#[test]
+fn the_seed_documents_two_examples_in_a_check() {
+    let value = value();
+    let (first, rest) = value.split_at(255);
+    let place = ["--environment", "private", "--region", "kr"];
+    let right = check(&domain(&[format!("{} {}", quoted(first), quoted(rest))]), &place);
+    right.never(&TROUBLE);
+    assert_eq!((right.status, &right.report["steps"][1]["status"]), (0, &"ok".into()), "{:#}", right.report);
+    let wrong = check(&domain(&[quoted(first), quoted(rest)]), &place);
+    // No key is at hand that could prove it.
+    wrong.leads("dkim-key-split-across-records", "likely").never(&["dkim-key-truncated", "dkim-key-missing-p"]);
+    assert_eq!((wrong.status, &wrong.report["steps"][1]["status"]), (1, &"failed".into()), "{:#}", wrong.report);
+    assert_eq!(wrong.findings()[0]["publish"]["value"], value);
+}
+
+#[test]
+fn a_check_with_the_key_at_hand_is_certain() {
+    let value = value();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("record");
+    std::fs::write(&file, &value).expect("written");
+    let expect = ["--selector", "ncpcompubkr", "--expect", file.to_str().expect("a path")];
+    let (first, rest) = value.split_at(255);
+    for (cause, lines) in [
+        ("dkim-key-split-across-records", vec![quoted(first), quoted(rest)]),
+        ("dkim-key-truncated", vec![quoted(first)]),
+        ("dkim-strings-missing-or-repeated", vec![format!("{} {}", quoted(&value[..200]), quoted(&value[260..]))]),
+        ("dkim-multiple-key-records", vec![format!("{} {}", quoted(first), quoted(rest)), quoted(first)]),
+        ("dkim-key-revoked", vec![quoted("v=DKIM1; p=")]),
+    ] {
+        let said = check(&domain(&lines), &expect);
+        said.leads(cause, "certain");
+        assert_eq!(said.findings()[0]["publish"]["value"], value, "{cause}");
+        assert_eq!(said.report["steps"][1]["status"], "failed", "{cause}");
     }
 }
 
@@ -193,4 +238,20 @@ fn unusual_and_right() {
         .txt("ncpcompubjpn._domainkey.example.com", &OTHER_2048.record())
         .txt("example.com", "some-verification=1");
     verify(&mail, &zone, &[]).healthy().never(&TROUBLE);
+}
+
+#[test]
+fn hostile_records_cost_little() {
+    let mut lines: Vec<String> = Vec::new();
+    for number in 0..100 {
+        let strings: Vec<String> =
+            (0..40).map(|_| quoted(&format!("{number}k=rsa p=\\\" ; {}", "MII".repeat(70)))).collect();
+        lines.push(format!("( {} )", strings.join(" ")));
+    }
+    let started = std::time::Instant::now();
+    let said = judged(&lines);
+    assert_eq!(said.report["dkim"][0]["result"], "permerror");
+    assert!(serde_json::to_string(said.findings()).expect("JSON").contains("84 more records were not examined"));
+    // Seconds, in a build without optimisation.
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }

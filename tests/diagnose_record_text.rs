@@ -77,6 +77,7 @@ fn tags_that_are_none() {
         ("dkim-missing-semicolon", format!("v=DKIM1; k=rsap={p}")),
         ("dkim-missing-semicolon", format!("v=DKIM1, k=rsa, p={p}")),
         ("dkim-missing-semicolon", format!("v=DKIM1;k=rsa p={p}")),
+        ("dkim-missing-semicolon", format!("v=DKIM1: k=rsa: p={p}")),
         ("dkim-missing-semicolon", format!("v=DKIM1k=rsap={p}")),
         ("dkim-tag-case", format!("V=DKIM1; K=rsa; P={p}")),
         ("dkim-tag-case", format!("v=DKIM1; k=rsa; P={p}")),
@@ -84,6 +85,7 @@ fn tags_that_are_none() {
         ("dkim-tag-prefix-garbage", format!("DKIM1; k=rsa; p={p}")),
         ("dkim-tag-prefix-garbage", format!("TXT v=DKIM1; k=rsa; p={p}")),
         ("dkim-tag-prefix-garbage", format!("=v=DKIM1; k=rsa; p={p}")),
+        ("dkim-tag-prefix-garbage", format!("v=DKIM1;; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("v=dkim1; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("v=DKIM2; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("k=rsa; v=DKIM1; p={p}")),
@@ -105,6 +107,14 @@ fn pasted_with_something_else() {
                 .replace(" h=sha256;", ""),
         ),
         ("dkim-zone-line-in-value", format!("{NAME}. 300 IN TXT \"v=DKIM1; k=rsa; p={p}\"")),
+        (
+            "dkim-zone-line-in-value",
+            format!(
+                "sel._domainkey\tIN\tTXT\t( \"v=DKIM1; k=rsa; \"\n\t  \"p={}\"\n\t  \"{}\" )  ; ----- DKIM key sel for example.com\n",
+                &p[..200],
+                &p[200..]
+            ),
+        ),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=-----BEGIN PUBLIC KEY-----{p}-----END PUBLIC KEY-----")),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=-----BEGIN PUBLIC KEY-----\\n{p}\\n-----END PUBLIC KEY-----\\n")),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=BEGINPUBLICKEY{p}ENDPUBLICKEY")),
@@ -113,6 +123,7 @@ fn pasted_with_something_else() {
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p}; v=spf1 -all")),
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p}; google-site-verification=abcdef")),
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p} # the key of 2026")),
+        ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p};;")),
         ("txt-smart-quotes", format!("\u{201c}v=DKIM1; k=rsa; p={p}\u{201d}")),
         ("txt-smart-quotes", format!("v=DKIM1\u{ff1b} k\u{ff1d}rsa; p={p}")),
         ("txt-smart-quotes", format!("\u{feff}v=DKIM1; k=rsa; p={p}")),

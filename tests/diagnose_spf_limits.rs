@@ -149,9 +149,9 @@ fn advice() {
         ("v=spf1 ip4:192.0.0.0/8 -all", "spf-too-broad", "warning"),
         ("v=spf1 include:open.b.example -all", "spf-too-broad", "warning"),
         ("v=spf1 ptr:x.example ip4:192.0.2.7 -all", "spf-ptr-used", "warning"),
-        ("v=spf1 ip4:192.0.2.7 ?all", "spf-neutral-all", "note"),
-        ("v=spf1 ip4:192.0.2.7", "spf-no-all", "note"),
-        ("v=spf1 ip4:192.0.2.7 -all redirect=s.b.example", "spf-redirect-ignored", "note"),
+        ("v=spf1 ip4:192.0.2.7 ?all", "spf-neutral-all", "warning"),
+        ("v=spf1 ip4:192.0.2.7", "spf-no-all", "warning"),
+        ("v=spf1 ip4:192.0.2.7 -all redirect=s.b.example", "spf-redirect-ignored", "warning"),
         ("v=spf1 ip4:192.0.2.7 -all mx", "spf-terms-after-all", "note"),
     ] {
         let said = judge(&Zone::default().txt("open.b.example", "v=spf1 +all").txt("example.com", text));

@@ -138,6 +138,8 @@ fn one_mistake_in_the_text() {
             "certain",
             "v=spf1 include:email.ncloud.com ~all",
         ),
+        ("v=spf1 h.b.example ~all", "spf-unknown-mechanism", "certain", "v=spf1 a:h.b.example ~all"),
+        ("v=spf1 email.ncloud.com ~all", "spf-unknown-mechanism", "certain", "v=spf1 include:email.ncloud.com ~all"),
         ("v=spf1 moo ~all", "spf-unknown-mechanism", "certain", ""),
         ("v=spf1 include:email.ncloud.com exists:%i.x.example ~all", "spf-macro-invalid", "certain", ""),
         ("v=spf1 include:%{d.x.example ~all", "spf-macro-invalid", "certain", ""),
@@ -324,6 +326,10 @@ fn at_another_name() {
     let from = ["--client-ip", CLIENT, "--helo", "out.example.org", "--mail-from", "a@bounce.example.com"];
     let parent = zone().txt("example.com", "v=spf1 include:email.ncloud.com ~all");
     verify(MAIL.as_bytes(), &parent, &from).leads("spf-wrong-host", "certain");
+    let alias = parent.clone().line("bounce.example.com. 300 IN CNAME bounce.b.example.");
+    let said = verify(MAIL.as_bytes(), &alias, &from);
+    let steps = said.leads("spf-wrong-host", "certain").finding("spf-wrong-host")["fix"].to_string();
+    assert!(steps.contains("is an alias of bounce.b.example"), "{steps}");
     // The record above does not help this client.
     let parent = zone().txt("example.com", "v=spf1 include:spf.b.example ~all");
     verify(MAIL.as_bytes(), &parent, &from).leads("spf-record-missing", "certain").never(&["spf-wrong-host"]);
@@ -354,6 +360,16 @@ fn the_providers_include() {
         // Nobody said that the provider sends.
         judge(&zone, &[]).never(&["spf-provider-include-missing"]);
     }
+    // Ten terms are there already: before them all, the include works.
+    let full: String = (1..=10).map(|n| format!("a:h{n}.b.example ")).collect();
+    let hosts = (1..=10).fold(zone(), |zone, n| zone.line(&format!("h{n}.b.example. 300 IN A 203.0.113.{n}")));
+    let said = judge(&hosts.txt("example.com", &format!("v=spf1 {full}-all")), &["--provider", "ncloud"]);
+    said.leads("spf-provider-include-missing", "certain");
+    assert!(published(&said, "spf-provider-include-missing").starts_with("v=spf1 include:email.ncloud.com a:h1"));
+    // An include that leads nowhere stands in its place.
+    let said = judge(&zone().txt("example.com", "v=spf1 include:ncloud.example ~all"), &["--provider", "ncloud"]);
+    said.leads("spf-include-no-record", "certain");
+    assert_eq!(published(&said, "spf-include-no-record"), "v=spf1 include:email.ncloud.com ~all");
     // The include is there, or would not help.
     for text in ["v=spf1 include:email.ncloud.com -all", "v=spf1 -all"] {
         let zone = Zone::default().txt("email.ncloud.com", "v=spf1 ip4:203.0.113.0/24 -all").txt("example.com", text);

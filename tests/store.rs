@@ -142,7 +142,11 @@ fn ids(events: &[Event]) -> Vec<&str> {
 
 /// Every question that there is, with the same answers whatever the database.
 fn questions_are_answered(place: Place) {
-    let cause = |cause: &str, confidence: &str| CauseEvent { cause: cause.into(), confidence: confidence.into() };
+    let cause = |cause: &str, confidence: &str| CauseEvent {
+        cause: cause.into(),
+        confidence: confidence.into(),
+        ..CauseEvent::default()
+    };
     let mut diagnosis = failed(3, "4C").diagnosis(vec![cause("body-changed", "likely"), cause("spf-x", "certain")]);
     diagnosis.time = failed(4, "").time;
     let passed = Event { reason: Some("no key".into()), ..event(5, "4D") };

@@ -59,6 +59,18 @@ const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 
 /// 1.3.101.112, id-Ed25519.
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
+/// Do these octets begin as a private key does: PKCS#8 (RFC 5958), encrypted or not, PKCS#1 (RFC 8017 A.1.2) or SEC 1
+/// (RFC 5915)? The first 20 are enough, and the rest may be cut off.
+pub fn is_private_key(der: &[u8]) -> bool {
+    let Some((SEQUENCE, start, _)) = header(der) else { return false };
+    match &der[start..] {
+        // A version, and then an algorithm, a modulus or the key itself. A public modulus is longer than one octet.
+        [INTEGER, 1, 0 | 1, next, ..] => [SEQUENCE, INTEGER, OCTET_STRING].contains(next),
+        [SEQUENCE, _, OID, length, oid @ ..] => usize::from(*length) > PKCS5.len() && oid.starts_with(PKCS5),
+        _ => false,
+    }
+}
+
 /// Reads a public key.
 pub fn public_key(der: &[u8]) -> Result<PublicKey<'_>, DerError> {
     if let Some((SEQUENCE, header, length)) = header(der)
@@ -80,20 +92,6 @@ pub fn public_key(der: &[u8]) -> Result<PublicKey<'_>, DerError> {
 pub fn declared(der: &[u8]) -> Option<usize> {
     let (tag, header, length) = header(der)?;
     (tag == SEQUENCE).then_some(header + length)
-}
-
-/// Do these octets begin like a private key: PKCS #1, PKCS #8 (encrypted or not) or SEC 1? A cut key counts as well.
-///
-/// A private key starts with its version, a public one with its modulus or the name of its algorithm.
-pub fn is_private_key(der: &[u8]) -> bool {
-    let Some((SEQUENCE, start, _)) = header(der) else { return false };
-    match &der[start..] {
-        [INTEGER, 1, 0 | 1, SEQUENCE | INTEGER | OCTET_STRING, ..] => true,
-        [SEQUENCE, rest @ ..] => {
-            rest.windows(2 + PKCS5.len()).take(4).any(|part| part[0] == OID && part[2..] == *PKCS5)
-        }
-        _ => false,
-    }
 }
 
 /// Do these octets begin like an X.509 certificate (RFC 5280 §4.1)? A cut one counts as well.
@@ -232,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn private_keys_are_told_from_public_ones() {
+    fn real_private_keys_are_told_from_public_ones() {
         use rsa::{RsaPrivateKey, pkcs1::EncodeRsaPrivateKey, pkcs8::EncodePrivateKey, rand_core::OsRng};
         let key = RsaPrivateKey::new(&mut OsRng, 1024).expect("a key");
         let (old, new) = (key.to_pkcs1_der().expect("a form"), key.to_pkcs8_der().expect("a form"));
@@ -247,6 +245,28 @@ mod tests {
         // The head of an encrypted PKCS #8 key, and of an Ed25519 one.
         assert!(is_private_key(&STANDARD.decode("MIIFLTBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQI").unwrap()));
         assert!(is_private_key(&STANDARD.decode("MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp").unwrap()));
+    }
+
+    #[test]
+    fn private_keys_are_told_from_public_ones() {
+        for (text, want) in [
+            // PKCS#8: RSA-2048, RSA-1024, Ed25519, encrypted; PKCS#1: 1024, 2048; SEC 1.
+            ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", true),
+            ("MIICdgIBADANBgkqhkiG9w0BAQEFAASC", true),
+            ("MC4CAQAwBQYDK2VwBCIEIAAA", true),
+            ("MIIFHDBOBgkqhkiG9w0BBQ0wQTApBgkq", true),
+            ("MIICXAIBAAKBgQDkHlOQoBTzWRiGs5V6", true),
+            ("MIIEowIBAAKCAQEA5B5TkKAU81kYhrOV", true),
+            ("MHcCAQEEIAAAAAAAAAAAAAAAAAAAAAAA", true),
+            (RSA, false),
+            ("MIGJAoGBAOQeU5CgFPNZGIazlXo2k/eJ", false),
+            ("MIIBCgKCAQEA5B5TkKAU81kYhrOV5B5T", false),
+            ("MCowBQYDK2VwAyEA11qYAYKxCrfVS/7T", false),
+            ("AAAA", false),
+        ] {
+            let der = STANDARD.decode(text).unwrap();
+            assert_eq!(is_private_key(&der), want, "{text}");
+        }
     }
 
     /// Every cut and every changed octet gives an answer and no panic.

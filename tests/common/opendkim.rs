@@ -14,16 +14,27 @@ impl OpenDkim {
     /// Signs all mail from loopback whose From is in this domain.
     #[track_caller]
     pub fn start(domain: &str, selector: &str, key: &Path, canonicalization: &str) -> OpenDkim {
+        OpenDkim::with(canonicalization, "rsa-sha256", selector, &[(domain, key)])
+    }
+
+    /// Signs all mail from loopback whose From is in one of these domains, each with its key.
+    #[track_caller]
+    pub fn with(canonicalization: &str, algorithm: &str, selector: &str, domains: &[(&str, &Path)]) -> OpenDkim {
         let folder = open_folder();
-        let internal = folder.path().join("internal");
-        fs::write(&internal, "127.0.0.0/8\n").expect("the list of networks");
-        let file = folder.path().join("opendkim.conf");
-        let mut opendkim = OpenDkim::run(&file, |socket| {
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let keys = domains.iter().map(|(domain, key)| format!("{domain} {domain}:{selector}:{}\n", key.display()));
+        let signing = domains.iter().map(|(domain, _)| format!("{domain} {domain}\n"));
+        fs::write(at("keys"), keys.collect::<String>()).expect("the table of keys");
+        fs::write(at("signing"), signing.collect::<String>()).expect("the table of domains");
+        fs::write(at("internal"), "127.0.0.0/8\n").expect("the list of networks");
+        let mut opendkim = OpenDkim::run(&folder.path().join("opendkim.conf"), |socket| {
             format!(
-                "Mode s\nDomain {domain}\nSelector {selector}\nKeyFile {}\nCanonicalization {canonicalization}\n\
-                 InternalHosts {}\nSocket {socket}\nSyslog no\nMinimumKeyBits 1024\nRequireSafeKeys no\n",
-                key.display(),
-                internal.display(),
+                "Mode s\nKeyTable {}\nSigningTable {}\nCanonicalization {canonicalization}\n\
+                 SignatureAlgorithm {algorithm}\nInternalHosts {}\nSocket {socket}\nSyslog no\n\
+                 MinimumKeyBits 1024\nRequireSafeKeys no\n",
+                at("keys"),
+                at("signing"),
+                at("internal"),
             )
         });
         opendkim.folder = Some(folder);

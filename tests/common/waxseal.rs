@@ -124,6 +124,11 @@ impl Waxseal {
         &self.home
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// The value for `smtpd_milters`.
     #[track_caller]
     pub fn socket(&self) -> String {

@@ -258,7 +258,8 @@ fn defined(set: &Set<'_>, entry: &Entry<'_>) -> Option<Defined> {
             certain(&causes::REVOKED, format!("p= of the record at {} is empty: the key was revoked", set.owner), None)
         }
         KeyFault::Base64 | KeyFault::Der(_) => another_type(entry),
-        KeyFault::Tags(_) | KeyFault::Ed25519Spki => None,
+        // A private key has been told of before.
+        KeyFault::Tags(_) | KeyFault::Ed25519Spki | KeyFault::PrivateKey => None,
     }
 }
 

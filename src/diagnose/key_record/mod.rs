@@ -24,7 +24,7 @@ use set::Set;
 const MAX_RECORDS: usize = 16;
 
 /// Octets of a record whose text is repaired; the largest sensible key, RSA of 8192 bits, takes 1500.
-const MAX_TEXT: usize = 8192;
+const MAX_TEXT: usize = 4096;
 
 /// What is wrong with what is published.
 pub fn findings(key: &KeyCase<'_>) -> Vec<Finding> {

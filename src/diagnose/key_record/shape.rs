@@ -5,8 +5,9 @@ use crate::{
     diagnose::{
         case::Oracle,
         finding::{Confidence, Effect, Finding, Publish},
-        register::{dns_record as causes, key as key_causes, propagation},
+        register::{dns_record as causes, key as key_causes, place::RECORD_TYPE_MIXED_UP, propagation},
     },
+    dkim::record::KeyRecord,
     dns::RecordType,
 };
 
@@ -26,7 +27,10 @@ const RECEIVERS_OF_KEYS: &str = "fails at OpenDKIM up to 2.11 and go-msgauth, wh
 /// Pieces of one key in several records: joined in every order, with or without tags of their own.
 pub(super) fn split(trials: &mut Trials<'_, '_>) {
     let set = trials.set;
-    let pieces: Vec<&Entry<'_>> = set.broken().take(MAX_PIECES).collect();
+    let mut pieces: Vec<&Entry<'_>> = set.broken().collect();
+    // Short ones are more likely the tokens of others.
+    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.text.len()));
+    pieces.truncate(MAX_PIECES);
     for order in orders(pieces.len()) {
         let chosen: Vec<&Entry<'_>> = order.iter().map(|&at| pieces[at]).collect();
         let numbers: Vec<String> = chosen.iter().map(|piece| piece.number.to_string()).collect();
@@ -180,9 +184,12 @@ pub(super) fn not_a_key(set: &Set<'_>) -> Option<Finding> {
         return Some(mixed_up(set, entry));
     }
     if let Some(entry) = set.entries.iter().find(|entry| entry.kind == Kind::Fragment && entry.text.len() >= 40) {
-        let claim = format!("record {} at {} is a bare key without any tag: there is no p=", entry.number, set.owner);
+        let claim = format!("record {} at {} is base64 without any tag: there is no p=", entry.number, set.owner);
         let finding = Finding::breaks(&key_causes::MISSING_P, Confidence::Certain, claim);
-        return Some(set.publishing(set.shown(finding).fix("begin the value with v=DKIM1; k=rsa; p="), None));
+        let finding = set.shown(finding).fix("begin the value with v=DKIM1; k=rsa; p=");
+        let tagged = [b"v=DKIM1;p=", &entry.text[..]].concat();
+        let key = KeyRecord::read(&tagged).key;
+        return Some(set.publishing(finding, key.as_ref().map(|key| (key, &tagged[..]))));
     }
     let entry = set.entries.first()?;
     let what: String = String::from_utf8_lossy(&entry.text).chars().take(40).collect();
@@ -201,7 +208,7 @@ fn mixed_up(set: &Set<'_>, entry: &Entry<'_>) -> Finding {
     let target = host(&text).trim_end_matches('.').to_owned();
     let claim = format!("the TXT record at {} holds the name {target}, which belongs in a CNAME record", set.owner);
     let mut finding = set
-        .shown(Finding::breaks(&causes::TYPE_MIXED_UP, Confidence::Certain, claim))
+        .shown(Finding::breaks(&RECORD_TYPE_MIXED_UP, Confidence::Certain, claim))
         .fix(format!("delete the TXT record, and publish a CNAME record at {} that points to {target}", set.owner));
     if let Some(answer) = set.key.facts.txt(&target)
         && let Some((_, key, found)) = set.key.sound(answer)
@@ -219,4 +226,19 @@ fn mixed_up(set: &Set<'_>, entry: &Entry<'_>) -> Finding {
 /// What other receivers make of a key in pieces.
 pub(super) fn receivers_of_pieces(finding: Finding) -> Finding {
     finding.text("at other receivers", RECEIVERS_OF_PIECES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_of_two_and_more_once() {
+        assert_eq!(orders(2), [vec![0, 1], vec![1, 0]]);
+        let four = orders(4);
+        assert_eq!(four.len(), 24 + 24 + 12);
+        assert_eq!(four[0], [0, 1, 2, 3]);
+        assert!(four.iter().all(|order| (0..4).all(|at| order.iter().filter(|other| **other == at).count() <= 1)));
+        assert!(orders(1).is_empty() && orders(0).is_empty());
+    }
 }

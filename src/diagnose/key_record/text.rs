@@ -286,9 +286,9 @@ fn missing_semicolon(source: &Source<'_>) -> Repairs {
 fn separated(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c.is_whitespace() || ",|/&".contains(c)) {
+    while let Some(at) = rest.find(|c: char| c.is_whitespace() || ",|/&:".contains(c)) {
         let (head, tail) = rest.split_at(at);
-        let next = tail.trim_start_matches(|c: char| c.is_whitespace() || ",|/&".contains(c));
+        let next = tail.trim_start_matches(|c: char| c.is_whitespace() || ",|/&:".contains(c));
         let starts_tag = NAMES.iter().any(|name| {
             next.strip_prefix(name).is_some_and(|after| after.trim_start_matches([' ', '\t']).starts_with('='))
         });
@@ -325,7 +325,8 @@ fn prefix(source: &Source<'_>) -> Repairs {
         texts.push(text[at..].to_owned());
         what.push(&text[..at]);
     }
-    let specs: Vec<&str> = text.split(';').collect();
+    // Too many semicolons at the end follow the key.
+    let specs: Vec<&str> = text.trim_end_matches([';', ' ']).split(';').collect();
     let (first, others) = specs.split_first()?;
     if !first.contains('=') {
         texts.push(others.join(";"));
@@ -343,13 +344,15 @@ fn prefix(source: &Source<'_>) -> Repairs {
     if let Some(spec) = specs.iter().find(|spec| trimmed(spec).trim() != spec.trim()) {
         what.push(spec);
     }
-    texts.push(bare.join(";"));
+    let bare = bare.join(";");
+    if tag::without_blanks(&bare) != tag::without_blanks(&specs.join(";")) {
+        texts.push(bare);
+    }
     let head: String = what.first().copied().unwrap_or_default().chars().take(20).collect();
     let claim = match head.trim().is_empty() {
         true => "the tag list has an empty place between semicolons".into(),
         false => format!("something stands where a tag should begin: {head:?}"),
     };
-    texts.retain(|repaired| repaired != text);
     (!texts.is_empty()).then_some((claim, texts))
 }
 

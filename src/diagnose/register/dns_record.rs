@@ -53,19 +53,6 @@ causes! {
     FOREIGN_TXT = "dkim-foreign-txt-at-selector", Shape, Warning, "a TXT record that is no key stands at the selector",
         seed [], see ["RFC 6376 §3.6.2.2"];
 
-    /// The record at the selector is of the wrong type: a TXT record holds the name of a host, or a CNAME a key.
-    ///
-    /// # Why it fails
-    /// Verifiers ask for TXT and follow a CNAME. A host name in a TXT record is not followed, it is read as a key.
-    /// # How it comes about
-    /// The provider gave a CNAME to publish, and TXT was chosen in the panel, or the other way round.
-    /// # What to do
-    /// Delete the record, and publish the same value as the other type.
-    /// # Not this
-    /// An alias whose target has no record is a matter of the alias, not of its type.
-    TYPE_MIXED_UP = "dkim-record-type-mixed-up", Shape, Error, "TXT and CNAME were mixed up",
-        seed [], see ["RFC 1035 §3.3.1", "RFC 6376 §3.6.2"];
-
     /// The quotes that belong to the notation of a zone file stand in the value itself.
     ///
     /// # Why it fails

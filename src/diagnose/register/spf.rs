@@ -383,7 +383,7 @@ causes! {
     /// Name the hosts that send, then end with `~all` or `-all`.
     /// # Not this
     /// No `all` at all is spf-no-all.
-    NEUTRAL_ALL = "spf-neutral-all", Spf, Note, "the record ends in ?all",
+    NEUTRAL_ALL = "spf-neutral-all", Spf, Warning, "the record ends in ?all",
         seed [], see ["RFC 7208 §8.2"];
 
     /// The record has neither `all` nor `redirect=`.
@@ -396,7 +396,7 @@ causes! {
     /// End the record with `~all` or `-all`.
     /// # Not this
     /// An end that stands in another TXT record is spf-split-across-records.
-    NO_ALL = "spf-no-all", Spf, Note, "the record has no all",
+    NO_ALL = "spf-no-all", Spf, Warning, "the record has no all",
         seed [], see ["RFC 7208 §4.7"];
 
     /// The mechanism `mx` leads to more than ten mail exchangers.

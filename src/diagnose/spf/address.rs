@@ -4,6 +4,9 @@ use super::mend::{distance, is_term, without_qualifier};
 use crate::spf::ProblemKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+/// Networks that one range of addresses may become.
+const RANGE: usize = 8;
+
 /// The name of a term: what stands before its value.
 pub fn name(word: &[u8]) -> &[u8] {
     let bare = without_qualifier(word);
@@ -50,11 +53,52 @@ pub fn meant(word: &[u8]) -> Option<Vec<u8>> {
         Some(b':' | b'=') => bare[name.len() + 1..].trim_ascii(),
         _ => b"",
     };
+    if let Some(networks) = range(rest).or_else(|| range(bare)) {
+        let terms: Vec<String> = networks.iter().map(|network| format!("ip4:{network}")).collect();
+        return (terms.len() <= RANGE && sign.is_empty()).then(|| terms.join(" ").into_bytes());
+    }
     if let Some((family, text)) = network(rest).or_else(|| network(bare)) {
         return Some([sign, format!("ip{family}:{text}").as_bytes()].concat());
     }
     let host = [sign, b"a:", rest].concat();
     (is_name(name) && is_term(&host)).then_some(host)
+}
+
+/// A network in place of one with an impossible prefix: the usual size.
+pub fn also_meant(word: &[u8], kind: ProblemKind) -> Option<Vec<u8>> {
+    let address = (kind == ProblemKind::Prefix).then(|| word.split(|&byte| byte == b'/').next())??;
+    let usual: &[u8] = if word.iter().filter(|byte| **byte == b':').count() > 1 { b"/64" } else { b"/24" };
+    meant(&[address, usual].concat())
+}
+
+/// The networks of `192.0.2.1-192.0.2.9`, `192.0.2.1-9`, `192.0.2.*` and `192.0.2`.
+fn range(text: &[u8]) -> Option<Vec<String>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let stem = text.trim_end_matches(['*', '.']);
+    if stem.split('.').filter(|part| part.parse::<u8>().is_ok()).count() == 3 && stem.matches('.').count() == 2 {
+        return Some(vec![format!("{stem}.0/24")]);
+    }
+    let (first, last) = text.split_once('-')?;
+    let first: Ipv4Addr = first.parse().ok()?;
+    let last = match last.parse::<u8>() {
+        Ok(octet) => {
+            let [a, b, c, _] = first.octets();
+            Ipv4Addr::new(a, b, c, octet)
+        }
+        Err(_) => last.parse().ok()?,
+    };
+    let (mut at, end) = (u64::from(first.to_bits()), u64::from(last.to_bits()));
+    let mut networks = Vec::new();
+    while at <= end && networks.len() <= RANGE {
+        // The largest network that begins here and does not go beyond the end.
+        let aligned = (at | 1 << 32).trailing_zeros();
+        let fitting = (end - at + 1).ilog2();
+        let size = aligned.min(fitting);
+        let address = Ipv4Addr::from(u32::try_from(at).ok()?);
+        networks.push(if size == 0 { address.to_string() } else { format!("{address}/{}", 32 - size) });
+        at += 1 << size;
+    }
+    (!networks.is_empty()).then_some(networks)
 }
 
 /// An address or network, whatever is odd in how it is written: a port, leading zeros, a netmask, an impossible prefix.

@@ -41,7 +41,9 @@ pub fn findings(judged: &Judged<'_>, outcome: &Outcome, known: &[Finding]) -> Ve
     if outcome.result == SpfResult::SoftFail {
         found.extend(softfail(judged, outcome));
     }
-    found.retain(|finding| known.iter().all(|known| known.cause != finding.cause));
+    // Beside a cause, only what is dangerous: how the record could end better would contradict the repair.
+    let dangers = [&causes::PLUS_ALL, &causes::TOO_BROAD, &causes::PTR_USED, &causes::SOFTFAIL_POLICY];
+    found.retain(|finding| known.is_empty() || dangers.contains(&finding.cause));
     found
 }
 
@@ -74,7 +76,7 @@ pub fn of_record(judged: &Judged<'_>, sight: Sight<'_>) -> Vec<Finding> {
         let ended = [record.as_bytes().trim_ascii_end(), b" ~all"].concat();
         found.push(
             judged
-                .finding(&causes::NO_ALL, Effect::Note, Confidence::Certain, claim)
+                .finding(&causes::NO_ALL, Effect::Risk, Confidence::Certain, claim)
                 .text(
                     &format!("the record of {}", sight.domain),
                     caret(record.as_bytes(), record.as_bytes().len()..record.as_bytes().len()),
@@ -90,7 +92,7 @@ pub fn of_record(judged: &Judged<'_>, sight: Sight<'_>) -> Vec<Finding> {
             record.text(term.range.clone()),
             sight.domain
         );
-        found.push(say(&causes::REDIRECT_IGNORED, Effect::Note, term, claim).fix("remove all, or redirect="));
+        found.push(say(&causes::REDIRECT_IGNORED, Effect::Risk, term, claim).fix("remove all, or redirect="));
     }
     if let Some(term) = after_all(record).next() {
         let claim = format!(
@@ -121,7 +123,7 @@ fn of_all(judged: &Judged<'_>, sight: Sight<'_>, record: &Record, all: &Term) ->
     let word = record.text(all.range.clone());
     let (cause, effect, what) = match qualifier {
         Qualifier::Pass => (&causes::PLUS_ALL, Effect::Risk, "lets everybody send for it"),
-        Qualifier::Neutral => (&causes::NEUTRAL_ALL, Effect::Note, "says nothing about clients that it does not name"),
+        Qualifier::Neutral => (&causes::NEUTRAL_ALL, Effect::Risk, "says nothing about clients that it does not name"),
         Qualifier::Fail | Qualifier::SoftFail => return None,
     };
     let softer = record.with_replaced(all.range.clone(), b"~all");

@@ -146,17 +146,22 @@ fn include_missing(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, rec
     }
     let merged = record.with_added(&format!("include:{include}"));
     let trial = judged.facts.trial(sight.domain, &merged)?;
+    // Before everything else, it is reached before any limit.
+    let first = record.with_replaced(6..6, format!(" include:{include}").as_bytes());
+    let too_many = matches!(trial.reason, Reason::TooManyTerms(_)) && judged.passes(sight.domain, &first);
+    let merged = if too_many { first } else { merged };
     let (confidence, shown) = match &trial.reason {
         _ if trial.result == SpfResult::Pass => {
             let terms = count(trial.terms, "term");
-            (
-                Confidence::Certain,
-                format!("with include:{include}, SPF passes for {}; {terms} of 10 ask DNS", outcome.client_ip),
-            )
+            let client = outcome.client_ip;
+            (Confidence::Certain, format!("with include:{include}, SPF passes for {client}; {terms} of 10 ask DNS"))
         }
-        Reason::TooManyTerms(_) => {
-            (Confidence::Possible, format!("with include:{include}, more than 10 terms ask DNS: others must go first"))
-        }
+        _ if too_many => (
+            Confidence::Certain,
+            format!(
+                "with include:{include} as the first term, SPF passes; the record then has more than 10 that ask DNS"
+            ),
+        ),
         // Nobody knows whom it lets send.
         Reason::Fault { name, .. } if name.eq_ignore_ascii_case(include.as_str()) => {
             (Confidence::Likely, format!("{include} could not be looked up"))
@@ -197,7 +202,12 @@ fn not_authorized(judged: &Judged<'_>, outcome: &Outcome, own: Sight<'_>) -> Fin
         ),
         (_, Some((visit, _))) if !by_all => (
             &causes::IP_NOT_AUTHORIZED,
-            format!("{said} in the record of {} refuses {client} to send for {domain}", visit.domain),
+            match outcome.result {
+                SpfResult::Neutral => {
+                    format!("{said} in the record of {} names {client}, to say nothing about it", visit.domain)
+                }
+                _ => format!("{said} in the record of {} refuses {client} to send for {domain}", visit.domain),
+            },
         ),
         _ => {
             (&causes::IP_NOT_AUTHORIZED, format!("{client} may not send for {domain}: no term before {said} names it"))

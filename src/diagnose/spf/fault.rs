@@ -12,7 +12,7 @@ use crate::{
         register::spf as causes,
     },
     dns::{Answer, Fault},
-    spf::{Record, Term, TermKind},
+    spf::{Mechanism, Record, Term, TermKind},
     verify::spf::{Outcome, Place, Reason},
 };
 use std::sync::Arc;
@@ -94,15 +94,26 @@ pub fn without_record(
     if let Some(answer) = answer {
         finding = finding.dns("what it leads to", answer);
     }
-    let without = without_term(record, term);
     finding = finding.fix(format!("correct the name in {word}, or remove the term if the service is no longer used"));
-    if sight.own && has_directive(&without) {
-        if judged.passes(sight.domain, &without) {
-            finding = finding.text("tried", format!("without {word}, SPF passes"));
-        }
-        finding = finding.publish(sight.domain, String::from_utf8_lossy(&without).into_owned());
+    if !sight.own {
+        return finding;
     }
-    finding
+    // The provider's include may have been meant.
+    let demand = judged.demanded().filter(|_| !redirect);
+    let meant =
+        demand.map(|demand| record.with_replaced(term.range.clone(), format!("include:{}", demand.include).as_bytes()));
+    if let Some(meant) = meant.filter(|meant| judged.passes(sight.domain, meant)) {
+        let text = "with the provider's include in its place, SPF passes";
+        return finding.text("tried", text).publish(sight.domain, String::from_utf8_lossy(&meant).into_owned());
+    }
+    let without = without_term(record, term);
+    if judged.passes(sight.domain, &without) {
+        finding = finding.text("tried", format!("without {word}, SPF passes"));
+    }
+    match authorises(&without) {
+        true => finding.publish(sight.domain, String::from_utf8_lossy(&without).into_owned()),
+        false => finding,
+    }
 }
 
 /// Terms that are stuck together in a name: certain if SPF passes with them apart, likely where no name can end so.
@@ -120,8 +131,12 @@ pub fn without_term(record: &Record, term: &Term) -> Vec<u8> {
     record.with_replaced(term.range.start - blank..term.range.end, b"")
 }
 
-fn has_directive(text: &[u8]) -> bool {
-    Record::read(text).0.terms().iter().any(|term| matches!(term.kind, TermKind::Directive { .. }))
+/// Does the record name anybody?
+pub fn authorises(text: &[u8]) -> bool {
+    Record::read(text).0.terms().iter().any(|term| match &term.kind {
+        TermKind::Directive { mechanism, .. } => *mechanism != Mechanism::All,
+        _ => false,
+    })
 }
 
 /// A record that leads back to one on its way: it can only end at the limit of terms.

@@ -2,7 +2,7 @@
 
 use super::{
     Judged, Sight,
-    fault::{cycle, without_term},
+    fault::{authorises, cycle},
     show::count,
     tree::{Tree, plain},
 };
@@ -67,7 +67,7 @@ pub fn too_many_voids(judged: &Judged<'_>, sight: Sight<'_>, empty: &[&Arc<Answe
     finding = finding.fix("remove the terms whose names no longer exist");
     let Some(record) = sight.record else { return finding };
     let without = without_names(record, sight.domain, empty);
-    if without == record.as_bytes() {
+    if without == record.as_bytes() || !authorises(&without) {
         return finding;
     }
     if judged.passes(sight.domain, &without) {
@@ -78,8 +78,8 @@ pub fn too_many_voids(judged: &Judged<'_>, sight: Sight<'_>, empty: &[&Arc<Answe
 
 /// The record without the terms that ask for these names.
 fn without_names(record: &Record, domain: &str, empty: &[&Arc<Answer>]) -> Vec<u8> {
-    let mut bytes = record.as_bytes().to_vec();
-    for term in record.terms().iter().rev() {
+    let (bytes, mut out, mut at) = (record.as_bytes(), Vec::new(), 0);
+    for term in record.terms() {
         let TermKind::Directive { mechanism, .. } = &term.kind else { continue };
         let name = match mechanism {
             Mechanism::A(target, _) | Mechanism::Mx(target, _) => match target {
@@ -93,11 +93,12 @@ fn without_names(record: &Record, domain: &str, empty: &[&Arc<Answer>]) -> Vec<u
         let asked =
             |answer: &&&Arc<Answer>| Some(&answer.name) == name.as_ref() && is_mx == (answer.kind == RecordType::Mx);
         if empty.iter().find(asked).is_some() {
-            let (rest, _) = Record::read(&bytes);
-            bytes = without_term(&rest, term);
+            out.extend(bytes[at..term.range.start].trim_ascii_end());
+            at = term.range.end;
         }
     }
-    bytes
+    out.extend(&bytes[at..]);
+    out
 }
 
 /// More mail exchangers than `mx` may lead to.

@@ -25,8 +25,18 @@ pub struct Mend {
     pub place: Range<usize>,
     /// What it was meant to be, if that can be told.
     pub with: Option<Vec<u8>>,
+    /// What else it may have been meant to be.
+    pub or: Option<Vec<u8>>,
     /// What is wrong, for people.
     pub what: String,
+}
+
+impl Mend {
+    /// The other guess, where there is one.
+    pub fn other(&self) -> Mend {
+        let with = self.or.clone().or_else(|| self.with.clone());
+        Mend { cause: self.cause, place: self.place.clone(), with, or: None, what: self.what.clone() }
+    }
 }
 
 /// The mends of everything that breaks the grammar.
@@ -53,7 +63,7 @@ pub fn odd(record: &Record) -> Vec<Mend> {
     let mends = record.terms().iter().take(MOST).filter(|term| term.range.len() <= LONGEST).filter_map(|term| {
         let word = &bytes[term.range.clone()];
         let mend = |cause, with, what: &str| {
-            Some(Mend { cause, place: term.range.clone(), with: Some(with), what: what.into() })
+            Some(Mend { cause, place: term.range.clone(), with: Some(with), or: None, what: what.into() })
         };
         if let TermKind::OtherModifier { name, .. } = &term.kind {
             let (name, rest) = (&bytes[name.clone()], &bytes[name.end + 1..term.range.end]);
@@ -134,7 +144,7 @@ pub fn folded(bytes: &[u8]) -> Option<Vec<u8>> {
 fn mend(bytes: &[u8], place: Range<usize>, next: Option<Range<usize>>, problem: &Problem) -> Mend {
     let word = &bytes[place.clone()];
     let kind = problem.kind;
-    let found = |cause, with, what: &str| Mend { cause, place: place.clone(), with, what: what.to_owned() };
+    let found = |cause, with, what: &str| Mend { cause, place: place.clone(), with, or: None, what: what.to_owned() };
     let general = |with| found(&causes::SYNTAX_ERROR, with, &kind.to_string());
     if word.len() > LONGEST {
         return general(None);
@@ -152,22 +162,27 @@ fn mend(bytes: &[u8], place: Range<usize>, next: Option<Range<usize>>, problem: 
     if let ProblemKind::Macro(_) = kind {
         return found(&causes::MACRO_INVALID, None, &kind.to_string());
     }
-    if word.iter().any(|byte| byte.is_ascii_control() || b"\"'\\".contains(byte)) {
+    if word.iter().any(|byte| byte.is_ascii_control() || b"\"'\\<>".contains(byte)) {
         return general(words(&plain(word)));
     }
     if let Some(with) = cut(word, true) {
         return found(&causes::MISSING_SPACE, Some(with), "a blank is missing between two terms");
     }
-    // `ip4: 192.0.2.1`, `include: x.example`, `- all`: the word and the next are one.
-    let joined = next.as_ref().map(|next| (next, [word, &bytes[next.clone()]].concat()));
-    if let Some((next, joined)) = joined.filter(|(_, joined)| is_term(joined) && !is_term(word)) {
+    // `ip4: 192.0.2.1`, `include x.example`, `- all`: the word and the next are one.
+    let joined = next.as_ref().and_then(|next| {
+        let joints: [&[u8]; 2] = [b"", b":"];
+        let mut ways = joints.iter().map(|joint| [word, joint, &bytes[next.clone()]].concat());
+        Some((next, ways.find(|joined| is_term(joined) && !is_term(&bytes[next.clone()]) || is_sign(word))?))
+    });
+    if let Some((next, joined)) = joined.filter(|(_, joined)| is_term(joined)) {
         let is_address = address::is_name(address::name(word));
         let cause = if is_address { &causes::IP_MECHANISM_WRONG } else { &causes::SYNTAX_ERROR };
         let what = "no blank may stand inside a term".to_owned();
-        return Mend { cause, place: place.start..next.end, with: Some(joined), what };
+        return Mend { cause, place: place.start..next.end, with: Some(joined), or: None, what };
     }
     if address::is_about(word, kind) {
-        return found(&causes::IP_MECHANISM_WRONG, address::meant(word), address::what(word, kind));
+        let mend = found(&causes::IP_MECHANISM_WRONG, address::meant(word), address::what(word, kind));
+        return Mend { or: address::also_meant(word, kind), ..mend };
     }
     match kind {
         ProblemKind::ModifierAsMechanism => {
@@ -175,7 +190,11 @@ fn mend(bytes: &[u8], place: Range<usize>, next: Option<Range<usize>>, problem: 
             general(is_term(&text).then_some(text))
         }
         ProblemKind::UnknownMechanism => {
-            found(&causes::UNKNOWN_MECHANISM, nearest(word), "there is no mechanism of this name")
+            let mend = found(&causes::UNKNOWN_MECHANISM, nearest(word), "there is no mechanism of this name");
+            // A bare name may be a host's or a service's.
+            let included = [b"include:", word].concat();
+            let or = (word.contains(&b'.') && is_term(&included)).then_some(included);
+            Mend { or, ..mend }
         }
         ProblemKind::TopLabel | ProblemKind::UnexpectedArgument => {
             let text = word.trim_ascii_end();
@@ -186,10 +205,16 @@ fn mend(bytes: &[u8], place: Range<usize>, next: Option<Range<usize>>, problem: 
     }
 }
 
+fn is_sign(word: &[u8]) -> bool {
+    matches!(word, [b'+' | b'-' | b'~' | b'?'])
+}
+
 /// Words without control characters, quotes and backslashes.
 fn plain(word: &[u8]) -> Vec<u8> {
-    word.iter()
-        .filter(|byte| !b"\"'\\".contains(byte))
+    let text = String::from_utf8_lossy(word).replace("\\032", " ");
+    text.as_bytes()
+        .iter()
+        .filter(|byte| !b"\"'\\<>".contains(byte))
         .map(|&byte| if byte.is_ascii_control() { b' ' } else { byte })
         .collect()
 }
@@ -271,7 +296,7 @@ fn nearest(word: &[u8]) -> Option<Vec<u8>> {
         let after = name.strip_prefix(known)?.strip_prefix(['.', '_', '-'])?;
         Some(with(known, &[b":", after.as_bytes(), rest].concat())).filter(|meant| is_term(meant))
     });
-    let named = || Some(with("include", &[b":", bare].concat())).filter(|meant| name.contains('.') && is_term(meant));
+    let named = || Some(with("a", &[b":", bare].concat())).filter(|meant| name.contains('.') && is_term(meant));
     best.map(|(_, meant)| meant).or(punctuated).or_else(named)
 }
 
@@ -359,9 +384,19 @@ mod tests {
             ("192.0.2.0/24 ~all", "spf-ip-mechanism-wrong", "ip4:192.0.2.0/24 ~all"),
             ("inlcude:x.example ~all", "spf-unknown-mechanism", "include:x.example ~all"),
             ("includ:x.example -al", "spf-unknown-mechanism", "include:x.example -all"),
-            ("x.example ~all", "spf-unknown-mechanism", "include:x.example ~all"),
+            ("x.example ~all", "spf-unknown-mechanism", "a:x.example ~all"),
             ("include:x.example ~~all", "spf-unknown-mechanism", "include:x.example ~all"),
+            ("ip4:192.0.2.* ~all", "spf-ip-mechanism-wrong", "ip4:192.0.2.0/24 ~all"),
+            (
+                "ip4:192.0.2.1-192.0.2.4 ~all",
+                "spf-ip-mechanism-wrong",
+                "ip4:192.0.2.1 ip4:192.0.2.2/31 ip4:192.0.2.4 ~all",
+            ),
+            ("ip4:192.0.2.0-255 ~all", "spf-ip-mechanism-wrong", "ip4:192.0.2.0/24 ~all"),
+            ("ip4 192.0.2.1 ~all", "spf-ip-mechanism-wrong", "ip4:192.0.2.1 ~all"),
             ("include: x.example ~all", "spf-syntax-error", "include:x.example ~all"),
+            ("include x.example ~all", "spf-syntax-error", "include:x.example ~all"),
+            ("include:<x.example> ~all", "spf-syntax-error", "include:x.example ~all"),
             ("include=x.example ~all", "spf-syntax-error", "include:x.example ~all"),
             ("redirect:x.example", "spf-syntax-error", "redirect=x.example"),
             ("include:x.example ~all\"", "spf-syntax-error", "include:x.example ~all"),

@@ -10,7 +10,7 @@ use crate::{
         finding::{Confidence, Finding},
         register::{Cause, spf as causes},
     },
-    dns::{Answer, Outcome as Answered, RecordType},
+    dns::{Answer, Data, Outcome as Answered, RecordType},
     spf::{Mechanism, Qualifier, Record, Selection, TermKind, has_version, select},
 };
 use std::sync::Arc;
@@ -30,7 +30,19 @@ pub fn findings(judged: &Judged<'_>, sight: Sight<'_>) -> Vec<Finding> {
         return vec![finding];
     }
     let elsewhere = type_99(judged, sight).or_else(|| wrong_host(judged, sight));
-    vec![elsewhere.unwrap_or_else(|| missing(judged, sight))]
+    let finding = elsewhere.unwrap_or_else(|| missing(judged, sight));
+    let alias = sight.answer.records.iter().find_map(|record| match &record.data {
+        Data::Cname(target) => Some(target),
+        _ => None,
+    });
+    vec![match alias {
+        Some(target) => finding.fix(format!(
+            "{} is an alias of {target} (CNAME), beside which no TXT record can stand: replace the alias by records of \
+             its own first, or publish at {target}",
+            sight.domain
+        )),
+        None => finding,
+    }]
 }
 
 /// A TXT record at the name that was meant to be the SPF record.
@@ -95,6 +107,13 @@ fn meant(text: &[u8]) -> Option<Meant> {
             what: "characters beyond ASCII stand in it",
         });
     }
+    // A blank as web addresses write it.
+    if text.windows(3).any(|part| part == b"%20") {
+        let spaced = String::from_utf8_lossy(text).replace("%20", " ").into_bytes();
+        let record = if has_version(&spaced) { spaced } else { meant(&spaced)?.record };
+        let what = "%20 stands for a blank";
+        return begins_like_spf(&record).then_some(Meant { cause: &causes::VERSION_MALFORMED, record, what });
+    }
     let version = |record, what| Some(Meant { cause: &causes::VERSION_MALFORMED, record, what });
     let bare = unwrapped(text);
     if bare != text && has_version(&bare) {
@@ -107,16 +126,16 @@ fn meant(text: &[u8]) -> Option<Meant> {
     }
     let (word, rest) = first_word(&bare);
     if let Some(tail) = lower.strip_prefix(b"v=spf1").map(|_| &bare[6..])
-        && tail.first().is_some_and(|byte| byte.is_ascii_alphabetic() || b"+-~?".contains(byte))
+        && mend::without_qualifier(tail).first().is_some_and(u8::is_ascii_alphabetic)
         && let Some(terms) = terms(tail)
     {
         let record = [b"v=spf1 ", &terms[..]].concat();
         return Some(Meant { cause: &causes::MISSING_SPACE, record, what: "the blank after v=spf1 is missing" });
     }
     if let Some(tail) = lower.strip_prefix(b"v=spf1").map(|_| &bare[6..])
-        && tail.first().is_some_and(|byte| b",;:.\t\r\n\\/|".contains(byte))
+        && tail.first().is_some_and(|byte| b",;:.=\t\r\n\\/|".contains(byte))
     {
-        let tail: Vec<u8> = tail.iter().copied().skip_while(|byte| b",;:.\t\r\n\\/| ".contains(byte)).collect();
+        let tail: Vec<u8> = tail.iter().copied().skip_while(|byte| b",;:.=\t\r\n\\/| ".contains(byte)).collect();
         if tail.is_empty() || terms(&tail).is_some() {
             let record = [&b"v=spf1 "[..], &terms(&tail).unwrap_or_default()].concat();
             return version(record, "another sign than a blank follows v=spf1");
@@ -198,7 +217,7 @@ fn is_like_version(word: &str) -> bool {
         word.strip_prefix("v=spf").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
     let spelled =
         word.len() >= 4 && mend::distance(word, "v=spf1") <= 2 && ["s", "p", "f"].iter().all(|c| word.contains(c));
-    numbered || spelled || ["spf", "spf1", "v1", "version=spf1", "spf=spf1"].contains(&word)
+    numbered || spelled || ["spf", "spf1", "spf=1", "spf=v1", "version=spf1", "spf=spf1"].contains(&word)
 }
 
 /// The words as terms of a record, separators and glue mended; `None` if they are something else.

@@ -186,7 +186,8 @@ impl<'a> Judged<'a> {
 impl Finding {
     /// With a repaired record: to publish where it is the domain's own, to tell its owner where it is not.
     fn repaired(self, sight: Sight<'_>, record: &[u8]) -> Finding {
-        let text = String::from_utf8_lossy(record).trim_end().to_owned();
+        let text = String::from_utf8_lossy(record);
+        let text = text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
         if !sight.own {
             return self
                 .fix(format!("tell the owner of {} that the record should be: {}", sight.domain, show::short(&text)))

@@ -101,7 +101,7 @@ pub fn spaced(strings: &[Box<[u8]>]) -> Vec<Vec<u8>> {
         let mut from = 0;
         for (at, &joint) in joints.iter().enumerate() {
             out.extend(&text[from..joint]);
-            if choice == u32::MAX || choice >> at & 1 == 1 {
+            if choice == u32::MAX || at < 16 && choice >> at & 1 == 1 {
                 out.push(b' ');
             }
             from = joint;
@@ -187,4 +187,26 @@ fn orders<'p>(parts: &[&'p [u8]]) -> Vec<Vec<&'p [u8]>> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spaced;
+
+    #[test]
+    fn joints_without_a_blank_get_one() {
+        let strings = |words: &[&str]| words.iter().map(|word| word.as_bytes().into()).collect::<Vec<Box<[u8]>>>();
+        for (words, want) in [
+            (&["v=spf1", "include:x.example", "~all"][..], "v=spf1 include:x.example ~all"),
+            (&["v=spf1 include:x.exam", "ple", "~all"], "v=spf1 include:x.example ~all"),
+            (&["v=spf1 mx ", "~all"], ""),
+            (&["hello", "world"], ""),
+        ] {
+            let found = spaced(&strings(words)).into_iter().next().unwrap_or_default();
+            assert_eq!(String::from_utf8_lossy(&found), want);
+        }
+        // However many there are.
+        let many = strings(&["v=spf1"].into_iter().chain(["ip4:192.0.2.1"; 200]).collect::<Vec<_>>());
+        assert_eq!(spaced(&many).len(), 1);
+    }
 }

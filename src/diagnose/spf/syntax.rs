@@ -47,10 +47,18 @@ pub fn odd(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
 
 /// The finding that these mends make.
 pub fn mended(judged: &Judged<'_>, sight: Sight<'_>, record: &Record, mends: Vec<mend::Mend>) -> Option<Finding> {
+    let mut repaired = mend::apply(record.as_bytes(), &mends);
+    let is_sound = |text: &[u8]| Record::read(text).0.is_valid();
+    let is_valid = is_sound(&repaired);
+    let mut passes = is_valid && judged.passes(sight.domain, &repaired);
+    if !passes && mends.iter().any(|mend| mend.or.is_some()) {
+        let others: Vec<mend::Mend> = mends.iter().map(mend::Mend::other).collect();
+        let other = mend::apply(record.as_bytes(), &others);
+        if is_sound(&other) && judged.passes(sight.domain, &other) {
+            (repaired, passes) = (other, true);
+        }
+    }
     let leading = mend::leading(&mends)?;
-    let repaired = mend::apply(record.as_bytes(), &mends);
-    let is_valid = Record::read(&repaired).0.is_valid();
-    let passes = is_valid && judged.passes(sight.domain, &repaired);
     let certain = passes || BY_DEFINITION.contains(&leading.cause) && !record.is_valid();
     let confidence = if certain { Confidence::Certain } else { Confidence::Likely };
     let bytes = record.as_bytes();

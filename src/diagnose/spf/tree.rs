@@ -179,11 +179,13 @@ pub fn all_of(record: &Record) -> Option<&Term> {
     record.terms().iter().find(|term| matches!(term.kind, TermKind::Directive { mechanism: Mechanism::All, .. }))
 }
 
-/// The directives after `all`, where nothing has an effect.
+/// The directives after `all`, where nothing has an effect; another `all` is none of them.
 pub fn after_all(record: &Record) -> impl Iterator<Item = &Term> {
     let end = all_of(record).map_or(usize::MAX, |all| all.range.start);
-    let directives = record.terms().iter().filter(|term| matches!(term.kind, TermKind::Directive { .. }));
-    directives.filter(move |term| term.range.start > end)
+    record.terms().iter().filter(move |term| match &term.kind {
+        TermKind::Directive { mechanism, .. } => *mechanism != Mechanism::All && term.range.start > end,
+        _ => false,
+    })
 }
 
 /// What a record leads to: the term, the name, and the depth there.

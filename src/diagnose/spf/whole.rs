@@ -40,12 +40,11 @@ pub fn findings(judged: &Judged<'_>, domain: &DomainName, answer: &Arc<Answer>) 
         return syntax::findings(judged, sight);
     }
     let odd = || syntax::mended(judged, sight, &record, mend::odd(&record));
-    let mut findings: Vec<Finding> =
-        misjoined(judged, sight).or_else(|| split(judged, sight)).or_else(odd).into_iter().collect();
-    let tree = Tree::walk(judged.facts, domain.as_str(), answer, true);
-    if findings.is_empty() {
-        findings.extend(of_tree(judged, sight, &tree));
+    if let Some(finding) = misjoined(judged, sight).or_else(|| split(judged, sight)).or_else(odd) {
+        return vec![finding];
     }
+    let tree = Tree::walk(judged.facts, domain.as_str(), answer, true);
+    let mut findings: Vec<Finding> = of_tree(judged, sight, &tree).into_iter().collect();
     findings.extend(include_missing(judged, sight, &record, &tree));
     let own = tree.nodes.iter().filter(|node| node.depth == 0).filter_map(Node::sight);
     findings.extend(own.flat_map(|sight| advice::of_record(judged, sight)));
