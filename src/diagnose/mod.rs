@@ -22,6 +22,7 @@ mod key_record;
 mod matching;
 mod place;
 mod policy;
+pub mod postfix;
 mod propagation;
 mod signature;
 mod spf;
