@@ -17,6 +17,7 @@ pub mod secret;
 
 mod activation;
 mod arc;
+mod delegation;
 pub mod domain;
 mod key_record;
 mod matching;
@@ -24,6 +25,7 @@ mod place;
 mod policy;
 pub mod postfix;
 mod propagation;
+mod servers;
 mod signature;
 mod spf;
 mod transport;
@@ -47,7 +49,7 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
     let activation = activation::findings(case, &findings);
     findings.extend(activation);
     findings.extend(arc::findings(case));
-    arrange(case.standing(), findings)
+    arrange(case.standing(), servers::without_echoes(findings))
 }
 
 /// The findings of one signature, in the order of blame; what a certain cause explains is not looked for downstream.
@@ -82,15 +84,37 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
         if !explained {
             findings.extend(matching::findings(case, result));
         }
-        let changes = undo::findings(case, result, &findings);
+        let changes = changes(case, result, &findings);
         findings.extend(changes);
     }
     findings.into_iter().map(|finding| finding.about(subject.clone())).collect()
 }
 
+/// What became of the message on its way, beside what is `known`: a change that was undone leads, and blanks alone lead
+/// over a change that nothing explains.
+fn changes(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Vec<Finding> {
+    let mut changes = undo::findings(case, result, known);
+    let is_certain = |finding: &Finding| finding.effect == Effect::Breaks && finding.confidence == Confidence::Certain;
+    // A body that the signer hashed otherwise did not change.
+    if known.iter().any(|finding| is_certain(finding) && finding.cause.stage == register::Stage::Body) {
+        changes.retain(|finding| finding.cause.stage != register::Stage::Body);
+    }
+    let Some(blanks) = signature::only_blanks(case, result, known) else { return changes };
+    if changes.iter().any(|finding| is_certain(finding) && !undo::is_general(finding)) {
+        changes.push(blanks);
+    } else {
+        changes.retain(|finding| !undo::is_general(finding));
+        changes.insert(0, blanks);
+    }
+    changes
+}
+
 /// The findings of a key record: for a signature, or for a domain that is checked.
 pub fn key_findings(key: &KeyCase<'_>) -> Vec<Finding> {
-    let mut findings = transport::findings(key);
+    let mut findings = servers::findings(key);
+    if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
+        findings.extend(transport::findings(key));
+    }
     if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
         let placed = place::findings(key);
         let explained =

@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
     io,
+    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -80,6 +81,10 @@ impl Source for Recorder {
             drop(answers);
             answer
         })
+    }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        self.inner.resolvers()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod faults;
 pub mod forge;
 pub mod mail;
 pub mod mutate;
+pub mod network;
 pub mod nsd;
 pub mod opendkim;
 pub mod postfix;

@@ -39,6 +39,8 @@ pub struct Judge {
     pub expected: Expected,
     /// What a diagnosis may ask.
     pub allowance: Allowance,
+    /// May authoritative servers be asked?
+    pub live: bool,
 }
 
 /// One message, judged.
@@ -97,6 +99,7 @@ impl Judge {
         let query = envelope.query(&self.authserv_id, self.at);
         let mut inquiry = Inquiry::new(&self.dns, query, self.allowance);
         inquiry.know(&judged.verdicts);
+        inquiry.live(self.live);
         let aligned: Vec<Option<bool>> = judged.standing.aligned.iter().map(|aligned| aligned.known()).collect();
         inquiry
             .settle(|facts| {

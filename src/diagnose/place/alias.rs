@@ -6,7 +6,7 @@ use super::{
         finding::{Confidence, Effect, Finding, Publish},
         register::place as causes,
     },
-    Found, found_at, stranger, zone,
+    Found, found_at, stranger, zones,
 };
 use crate::dns::{Answer, Data, Fault, Outcome, RecordType};
 use std::sync::Arc;
@@ -139,17 +139,6 @@ fn targets(key: &KeyCase<'_>, target: &str) -> Vec<String> {
     targets.retain(|name| name != target && *name != key.name() && name.contains('.'));
     targets.dedup();
     targets
-}
-
-/// What a master file may have appended: the zone, or the domain.
-fn zones<'a>(key: &'a KeyCase<'_>) -> Vec<&'a str> {
-    let mut zones = vec![key.domain.as_str()];
-    let parents = key.domain.as_str().split('.').count().saturating_sub(2);
-    zones.extend(key.domain.as_str().match_indices('.').take(parents).map(|(at, _)| &key.domain.as_str()[at + 1..]));
-    if !zones.contains(&zone(key)) {
-        zones.push(zone(key));
-    }
-    zones
 }
 
 /// An alias and a TXT record at the name itself.

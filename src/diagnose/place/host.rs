@@ -6,7 +6,7 @@ use super::{
         finding::{Confidence, Finding, RuledOut},
         register::place as causes,
     },
-    Found, Ground, entry_hint, found_at, is_damaged_record, zone,
+    Found, Ground, entry_hint, found_at, is_damaged_record, zone, zones,
 };
 
 /// What the search gave.
@@ -113,10 +113,12 @@ pub(super) fn search(key: &KeyCase<'_>, ground: Ground) -> Search {
 fn names(key: &KeyCase<'_>) -> Vec<(Variant, String)> {
     let (s, d) = (key.selector, key.domain);
     let own = key.name();
-    let mut names = vec![(Variant::DomainDoubled, format!("{own}.{}", zone(key)))];
-    if zone(key) != d.as_str() {
-        names.push((Variant::DomainDoubled, format!("{own}.{d}")));
-    }
+    // A panel appends its zone, which may be any name from d= upwards.
+    let mut names: Vec<(Variant, String)> = zones(key)
+        .into_iter()
+        .take(MAX_PARENTS)
+        .map(|zone| (Variant::DomainDoubled, format!("{own}.{zone}")))
+        .collect();
     names.extend([
         (Variant::LabelMissing, format!("{s}.{d}")),
         (Variant::AtDomainkey, format!("_domainkey.{d}")),

@@ -127,7 +127,9 @@ fn present(key: &KeyCase<'_>) -> Vec<Finding> {
         if findings.is_empty() {
             findings.extend(alias::wrong_target(key));
         }
-        if findings.is_empty() && here.is_none() {
+        // A record that only needs mending is no sign of another selector, even where both hold the same key.
+        let damaged = key.answer.joined_txt().iter().any(|text| is_damaged_record(text));
+        if findings.is_empty() && here.is_none() && !damaged {
             let proven = sibling::instead(key, Ground::survey(key));
             findings.extend(proven.filter(|finding| finding.confidence == Confidence::Certain));
         }
@@ -261,4 +263,13 @@ fn zone<'a>(key: &'a KeyCase<'_>) -> &'a str {
         zone.contains('.') && key.domain.as_str().strip_suffix(*zone).is_some_and(|front| front.ends_with('.'))
     };
     named.filter(within).unwrap_or(key.domain.as_str())
+}
+
+/// What a panel or a master file may append: the zone, which is the domain or a name above it.
+fn zones<'a>(key: &'a KeyCase<'_>) -> Vec<&'a str> {
+    let domain = key.domain.as_str();
+    let above = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]).filter(|name| name.contains('.'));
+    let mut zones = vec![zone(key)];
+    zones.extend(std::iter::once(domain).chain(above).filter(|name| *name != zone(key)));
+    zones
 }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        case::{KeyCase, Match},
+        case::{KeyCase, Match, Oracle},
         finding::{Confidence, Finding},
         register::selector as causes,
     },
@@ -31,15 +31,18 @@ pub(super) fn instead(key: &KeyCase<'_>, ground: Ground) -> Option<Finding> {
 
 /// The key under another selector made this signature.
 fn proven(key: &KeyCase<'_>, profile: &Profile, entry: &ProfileSelector, found: &Found) -> Finding {
-    let does = if found.knows == Match::Proven { "verifies" } else { "made" };
-    let claim = format!(
-        "the message is signed under {}, but the key that {does} its signature is published under {} ({})",
-        place(profile, key),
-        described(entry),
-        variant(profile, key, entry)
-    );
+    let (whose, own, other) = (variant(profile, key, entry), place(profile, key), described(entry));
+    let claim = match (key.oracle, found.knows) {
+        (Oracle::Signature(_), Match::Proven) => format!(
+            "the message is signed under {own}, but the key that verifies its signature is published under {other}"
+        ),
+        (Oracle::Signature(_), _) => {
+            format!("the message is signed under {own}, but the key that made its signature is published under {other}")
+        }
+        _ => format!("nothing is published under {own}, but the key expected is under {other}"),
+    };
     Finding::breaks(&causes::SELECTOR_MISMATCH, Confidence::Certain, claim)
-        .text("variant", variant(profile, key, entry))
+        .text("variant", whose)
         .dns("the question for the key", key.answer)
         .dns("what stands under the other selector", &found.answer)
         .key("the key there", &found.key)

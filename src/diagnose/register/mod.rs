@@ -10,6 +10,7 @@ pub mod activation;
 pub mod arc;
 pub mod changed;
 pub mod clock;
+pub mod delegation;
 pub mod dns;
 pub mod dns_record;
 pub mod key;
@@ -37,6 +38,7 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         changed::ALL,
         propagation::ALL,
         dns::ALL,
+        delegation::ALL,
         signer::ALL,
         clock::ALL,
         modified::ALL,

@@ -20,10 +20,10 @@ use crate::{
     },
 };
 
-/// The finding, where nothing before explains the failure.
-pub(super) fn finding(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Option<Finding> {
+/// The finding, where nothing that is known explains the failure.
+pub(in crate::diagnose) fn only_blanks(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Option<Finding> {
     let (header, body) = result.signature.canonicalization?;
-    if known.iter().any(|finding| finding.effect == Effect::Breaks) || result.key == KeyState::Other {
+    if known.iter().any(explains) || result.key == KeyState::Other {
         return None;
     }
     let header_failed = result.header != State::Intact && result.key != KeyState::Unavailable;
@@ -50,6 +50,10 @@ pub(super) fn finding(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -
     Some(
         Finding::breaks(&causes::SIMPLE_FRAGILE, Confidence::Likely, claim).fix("let the signer use c=relaxed/relaxed"),
     )
+}
+
+fn explains(finding: &Finding) -> bool {
+    finding.effect == Effect::Breaks && finding.confidence != Confidence::Possible
 }
 
 fn body_witness(case: &Case<'_>, result: &DkimResult) -> Option<String> {

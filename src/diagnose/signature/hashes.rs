@@ -13,7 +13,9 @@ use crate::{
         canon::{self, BodyCanon},
         digest::BodyHasher,
         record::KeyRecord,
+        signature::Signature,
     },
+    message::Header,
     verify::dkim::{DkimResult, KeyState, Proof, Reason, State, emptied, prove, signed_fields},
 };
 use sha2::{Digest, Sha256};
@@ -107,6 +109,10 @@ fn bare_lf(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
         }
     }
     bare.truncate(limit(result));
+    // What still has CR LF had CR CR LF before, which no signer sees and some relays make.
+    if bare.windows(2).any(|pair| pair == b"\r\n") {
+        return None;
+    }
     (Sha256::digest(&bare)[..] == *claimed).then(|| {
         let claim = "bh= is the hash of the body with bare line feeds in place of CR LF";
         hashed(Finding::breaks(&causes::HASHED_BARE_LF, Confidence::Certain, claim), result)
@@ -184,29 +190,38 @@ pub(super) fn is_relaxed_body(case: &Case<'_>, result: &DkimResult) -> bool {
 }
 
 /// Does b= verify under a published key over the header in this form?
-fn header_verifies(case: &Case<'_>, result: &DkimResult, canon: Canon) -> bool {
+fn header_verifies(case: &Case<'_>, result: &DkimResult, form: Canon) -> bool {
+    let signature = &result.signature;
+    let body = signature.canonicalization.map_or(form, |(_, body)| body);
+    let stated = Signature { canonicalization: Some((form, body)), ..signature.clone() };
+    verifies(case.header, &stated, result)
+}
+
+/// Does b= verify under a published key over another header or in another form?
+pub(super) fn verifies(header: &Header, signature: &Signature, result: &DkimResult) -> bool {
+    // What was too much to hash before is too much now.
     if result.key == KeyState::Other || result.digest.is_none() {
         return false;
     }
-    let signature = &result.signature;
     let (Some(algorithm), Some(octets), Some(answer)) = (signature.algorithm, &signature.signature, &result.answer)
     else {
         return false;
     };
-    let Some(digest) = header_digest(case, result, canon) else { return false };
+    let Some(digest) = header_digest(header, signature, result.field) else { return false };
     let texts = answer.joined_txt();
     let mut keys = texts.iter().take(4).filter_map(|text| KeyRecord::read(text).key);
     keys.any(|key| prove(&key, algorithm, &digest, octets) == Proof::Verified)
 }
 
-/// The digest of the signed fields in another form.
-fn header_digest(case: &Case<'_>, result: &DkimResult, form: Canon) -> Option<[u8; 32]> {
-    let fields: Vec<_> = case.header.fields().collect();
+/// The digest of the signed fields, the signature's own at their end.
+fn header_digest(header: &Header, signature: &Signature, own: usize) -> Option<[u8; 32]> {
+    let (form, _) = signature.canonicalization?;
+    let fields: Vec<_> = header.fields().collect();
     let mut octets = Vec::with_capacity(2048);
-    for at in signed_fields(case.header, &result.signature, result.field).into_iter().flatten() {
+    for at in signed_fields(header, signature, own).into_iter().flatten() {
         canon::header_field(form, *fields.get(at)?, &mut octets);
     }
-    canon::header_field_open(form, &emptied(*fields.get(result.field)?, &result.signature)?, &mut octets);
+    canon::header_field_open(form, &emptied(*fields.get(own)?, signature)?, &mut octets);
     Some(Sha256::digest(octets).into())
 }
 

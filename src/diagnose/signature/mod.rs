@@ -11,6 +11,7 @@ mod hashes;
 mod local;
 
 pub(super) use field::key_lengths;
+pub(super) use fragile::only_blanks;
 
 use super::{case::Case, finding::Finding};
 use crate::verify::{Word, dkim::DkimResult};
@@ -24,7 +25,6 @@ pub fn findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     findings.extend(field::findings(case, result));
     findings.extend(clock::findings(case, result));
     findings.extend(hashes::findings(case, result));
-    findings.extend(fragile::finding(case, result, &findings));
     findings.extend(beside::findings(case, result));
     findings
 }

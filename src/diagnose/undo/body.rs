@@ -6,7 +6,7 @@ use super::{
     mime::{self, Part},
     oneshot::{self, Inverse, some},
     recode::{self, Variation},
-    search::{Points, Search, Target, lines, spliced},
+    search::{Points, Search, Target, line_end, lines, spliced},
 };
 use crate::{
     diagnose::register::{Cause, modified as causes},
@@ -37,7 +37,7 @@ pub struct Step {
 /// The changes without which the body is the one that was signed; `None` if none were found within the budget.
 pub fn search(header: &Header, body: &[u8], target: &Target, budget: &mut Budget) -> Option<Vec<Step>> {
     let mut hunt = Hunt { header, body, target, budget };
-    hunt.blocks(body, 2)
+    hunt.blocks(body, 3)
         .or_else(|| hunt.one_shots())
         .or_else(|| hunt.variations())
         .or_else(|| hunt.coded_blocks())
@@ -156,7 +156,7 @@ impl Hunt<'_, '_> {
         for pair in texts.windows(2) {
             for (points, say) in [(tail_points as fn(&[u8], &Part) -> Points, true), (head_points, false)] {
                 let (first, second) = (points(body, pair[0]), points(body, pair[1]));
-                if let Some([one, two]) = self.stage(share, |search| search.cut_two(body, &first, &second)) {
+                if let Some([one, two]) = self.stage(share * 3, |search| search.cut_two(body, &first, &second)) {
                     let (mut step, other) = match say {
                         true => (removed(body, one, "the end of two parts"), removed(body, two, "")),
                         false => (inserted(body, one, "the start of two parts"), inserted(body, two, "")),
@@ -242,7 +242,7 @@ impl Hunt<'_, '_> {
         let body = self.body;
         let parts = mime::read(self.header, body);
         let canon = self.target.canon;
-        self.stage(2, |search| {
+        self.stage(3, |search| {
             let mut found = None;
             let mut tried = |variation: Variation| -> bool {
                 if search.budget.left() < body.len() as u64 {
@@ -270,66 +270,55 @@ impl Hunt<'_, '_> {
         .map(|variation| vec![told(body, variation)])
     }
 
-    /// A block that was added to the text of an encoded part, and the part encoded again.
+    /// A block that was added to the decoded text of a part, and the part encoded again, as it was or in another way.
     fn coded_blocks(&mut self) -> Option<Vec<Step>> {
         let body = self.body;
         let parts = mime::read(self.header, body);
-        let texts = recode::coded_texts(body, &parts);
-        let mut all: Vec<Vec<(Step, Vec<u8>, &Part)>> = Vec::new();
-        for (part, text) in &texts {
-            let whole = Part::alone(&part.kind, text.len());
-            let mut cuts = Vec::new();
-            for (points, at_end) in [(tail_points(text, &whole), true), (head_points(text, &whole), false)] {
-                for &start in points.starts.iter().rev() {
-                    for &end in points.ends.iter().filter(|&&end| end > start) {
-                        let step = match at_end {
-                            true => removed(text, start..end, &format!("the end of {}", called(part))),
-                            false => inserted(text, start..end, &format!("the start of {}", called(part))),
-                        };
-                        let earlier = [&text[..start], &text[end..]].concat();
-                        cuts.push((step, earlier));
-                    }
-                }
+        let texts = recode::decoded_texts(body, &parts);
+        let cuts: Vec<Vec<Cut>> = texts.iter().map(|(part, text)| cuts(part, text)).collect();
+        let coded = |part: &Part| matches!(part.encoding.as_str(), "quoted-printable" | "base64");
+        for ((part, _), cuts) in texts.iter().zip(&cuts).filter(|((part, _), _)| coded(part)) {
+            let found = self.stage(4, |search| {
+                cuts.iter().find(|(_, earlier)| {
+                    let forms = if search.budget.work(earlier.len() as u64 * 4) {
+                        recode::recoded(earlier, part, body)
+                    } else {
+                        Vec::new()
+                    };
+                    forms
+                        .iter()
+                        .any(|form| search.fits(&[&body[..part.content.start], form, &body[part.content.end..]]))
+                })
+            });
+            if let Some((step, _)) = found {
+                return Some(vec![step.clone()]);
             }
-            let mut of_part = Vec::new();
-            for (step, earlier) in cuts {
-                if !self.budget.work(earlier.len() as u64 * 4) {
-                    return None;
-                }
-                let mut forms = recode::recoded(&earlier, part);
-                forms.dedup();
-                of_part.extend(forms.into_iter().map(|form| (step.clone(), form, *part)));
-            }
+        }
+        if let ([first, second, ..], [of_first, of_second, ..]) = (&texts[..], &cuts[..])
+            && coded(first.0)
+            && coded(second.0)
+            && let Some(found) = self.stage(4, |search| twins(search, body, [first.0, second.0], [of_first, of_second]))
+        {
+            return Some(found);
+        }
+        for ((part, _), cuts) in texts.iter().zip(&cuts) {
             let found = self.stage(3, |search| {
-                of_part
-                    .iter()
-                    .find(|(_, form, part)| {
-                        search.fits(&[&body[..part.content.start], form, &body[part.content.end..]])
-                    })
-                    .map(|(step, _, _)| step.clone())
+                cuts.iter().find_map(|(step, earlier)| {
+                    let forms = if search.budget.work(earlier.len() as u64 * 13) {
+                        recode::transferred(earlier, part, body)
+                    } else {
+                        Vec::new()
+                    };
+                    forms.iter().any(|splices| search.fits_spliced(body, splices)).then_some(step)
+                })
             });
             if let Some(step) = found {
-                return Some(vec![step]);
+                let claim = format!("{} was encoded in another way after signing", called(part));
+                let other = Step { cause: &causes::TRANSFER_ENCODING_CONVERTED, claim, shown: Vec::new() };
+                return Some(vec![step.clone(), other]);
             }
-            all.push(of_part);
         }
-        let [first, second] = all.get(..2)? else { return None };
-        self.stage(3, |search| {
-            for (step, form, part) in first {
-                for (other, form2, part2) in second.iter().filter(|(other, _, _)| other.cause == step.cause) {
-                    let middle = body.get(part.content.end..part2.content.start)?;
-                    if search.budget.exhausted {
-                        return None;
-                    }
-                    if search.fits(&[&body[..part.content.start], form, middle, form2, &body[part2.content.end..]]) {
-                        let mut step = step.clone();
-                        step.shown.extend(other.shown.iter().cloned());
-                        return Some(vec![step]);
-                    }
-                }
-            }
-            None
-        })
+        None
     }
 
     /// A change of the whole body, and behind it another, or an added block.
@@ -343,6 +332,9 @@ impl Hunt<'_, '_> {
             first.extend(self.undo(inverse, body));
         }
         let parts = mime::read(self.header, body);
+        if let Some(found) = self.behind_the_end(body, &parts) {
+            return Some(found);
+        }
         let mut variations: Vec<Variation> = Vec::new();
         let mut collect = |variation| {
             variations.push(variation);
@@ -375,13 +367,31 @@ impl Hunt<'_, '_> {
         None
     }
 
+    /// A footer where no reader looks, behind base64 or behind the last delimiter, and what stands before it was
+    /// something else.
+    fn behind_the_end(&mut self, body: &[u8], parts: &[Part]) -> Option<Vec<Step>> {
+        let base64 = recode::behind_base64(body, parts).map(|rest| (rest, "the end of a base64 part"));
+        let last = parts[0].closing.map(|at| (line_end(body, at)..body.len(), "the end of the body"));
+        let last = last.filter(|(rest, _)| !body[rest.clone()].trim_ascii().is_empty());
+        for (rest, place) in base64.into_iter().chain(last) {
+            let footer = removed(body, rest.clone(), place);
+            let earlier = spliced(body, &[(rest, Vec::new())]);
+            let mut hunt = Hunt { header: self.header, body: &earlier, target: self.target, budget: &mut *self.budget };
+            if let Some(mut steps) = hunt.variations() {
+                steps.insert(0, footer);
+                return Some(steps);
+            }
+        }
+        None
+    }
+
     /// A banner at the start and a footer at the end.
     fn banner_and_footer(&mut self) -> Option<Vec<Step>> {
         let body = self.body;
         let parts = mime::read(self.header, body);
         for part in parts.iter().filter(|part| part.is_text()).take(2) {
             let (head, tail) = (head_points(body, part), tail_points(body, part));
-            if let Some([banner, footer]) = self.stage(2, |search| search.cut_two(body, &head, &tail)) {
+            if let Some([banner, footer]) = self.stage(3, |search| search.cut_two(body, &head, &tail)) {
                 let place = called(part);
                 return Some(vec![
                     removed(body, footer, &format!("the end of {place}")),
@@ -391,6 +401,53 @@ impl Hunt<'_, '_> {
         }
         None
     }
+}
+
+/// A block taken out of a text, and the text without it.
+type Cut = (Step, Vec<u8>);
+
+/// Every block at the end and at the start of a decoded text.
+fn cuts(part: &Part, text: &[u8]) -> Vec<Cut> {
+    let whole = Part::alone(&part.kind, text.len());
+    let mut cuts = Vec::new();
+    for (points, at_end) in [(tail_points(text, &whole), true), (head_points(text, &whole), false)] {
+        for &start in points.starts.iter().rev() {
+            for &end in points.ends.iter().filter(|&&end| end > start) {
+                let place = format!("the {} of {}", if at_end { "end" } else { "start" }, called(part));
+                let step = if at_end { removed(text, start..end, &place) } else { inserted(text, start..end, &place) };
+                cuts.push((step, [&text[..start], &text[end..]].concat()));
+            }
+        }
+    }
+    cuts
+}
+
+/// The same kind of block in two encoded parts, each encoded in its likeliest way; pairs of small blocks first.
+fn twins(search: &mut Search<'_>, body: &[u8], parts: [&Part; 2], cuts: [&[Cut]; 2]) -> Option<Vec<Step>> {
+    let [first, second] = parts;
+    let middle = body.get(first.content.end..second.content.start)?;
+    let [one, two] = [0, 1].map(|at| {
+        let mut small: Vec<&Cut> = cuts[at].iter().collect();
+        small.sort_by_key(|(_, earlier)| std::cmp::Reverse(earlier.len()));
+        let coded = |(step, earlier): &'_ &Cut| {
+            Some((step.clone(), recode::recoded(earlier, parts[at], body).into_iter().next()?))
+        };
+        small.iter().filter_map(coded).collect::<Vec<(Step, Vec<u8>)>>()
+    });
+    for sum in 0..one.len() + two.len() {
+        let pairs = one.iter().enumerate().take(sum + 1).filter_map(|(at, first)| Some((first, two.get(sum - at)?)));
+        for ((step, form), (other, form2)) in pairs.filter(|(one, two)| one.0.cause == two.0.cause) {
+            if search.fits(&[&body[..first.content.start], form, middle, form2, &body[second.content.end..]]) {
+                let mut step = step.clone();
+                step.shown.extend(other.shown.iter().cloned());
+                return Some(vec![step]);
+            }
+            if search.budget.exhausted {
+                return None;
+            }
+        }
+    }
+    None
 }
 
 fn told(body: &[u8], variation: Variation) -> Step {

@@ -119,13 +119,9 @@ fn quoted_line(line: &[u8], quoting: Quoting, out: &mut Vec<u8>) {
     }
 }
 
-/// Base64 decoded, line ends and blanks ignored; what stands behind the padding is not read.
+/// Base64 decoded, line ends and blanks ignored; `None` if anything else stands in it.
 pub fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
-    let mut digits: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
-    if let Some(pad) = digits.iter().position(|&b| b == b'=') {
-        let end = digits[pad..].iter().take_while(|&&b| b == b'=').count() + pad;
-        digits.truncate(end);
-    }
+    let digits: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
     BASE64.decode(digits).ok()
 }
 
@@ -186,7 +182,7 @@ pub fn decoded(text: &[u8], charset: &str) -> Option<String> {
     if charset.eq_ignore_ascii_case("iso-2022-kr") {
         return decoded(&from_iso_2022_kr(text)?, "euc-kr");
     }
-    let encoding = Encoding::for_label(charset.as_bytes())?;
+    let encoding = Encoding::for_label(label(charset))?;
     encoding.decode_without_bom_handling_and_without_replacement(text).map(|text| text.into_owned())
 }
 
@@ -195,9 +191,19 @@ pub fn encoded(text: &str, charset: &str) -> Option<Vec<u8>> {
     if charset.eq_ignore_ascii_case("iso-2022-kr") {
         return to_iso_2022_kr(&encoded(text, "euc-kr")?);
     }
-    let encoding = Encoding::for_label(charset.as_bytes())?;
+    let encoding = Encoding::for_label(label(charset))?;
     let (octets, used, lossy) = encoding.encode(text);
     (used == encoding && !lossy).then(|| octets.into_owned())
+}
+
+/// The name by which the library knows a charset.
+fn label(charset: &str) -> &[u8] {
+    match charset.to_ascii_lowercase().as_str() {
+        "cp949" | "uhc" | "ms949" => b"euc-kr",
+        "cp936" => b"gbk",
+        "cp932" => b"shift_jis",
+        _ => charset.as_bytes(),
+    }
 }
 
 const KR_HEAD: &[u8] = b"\x1b$)C";
@@ -262,7 +268,7 @@ mod tests {
         for width in WIDTHS {
             assert_eq!(unbase64(&base64(&octets, width)).as_deref(), Some(&octets[..]));
         }
-        assert_eq!(unbase64(b"YWI=\r\n-- \r\nfooter").as_deref(), Some(&b"ab"[..]));
+        assert_eq!(unbase64(b"YWI=\r\n-- \r\nfooter"), None);
         assert_eq!(unbase64(b"not base64!"), None);
     }
 

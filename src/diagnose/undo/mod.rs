@@ -50,9 +50,11 @@ use super::{
 };
 use crate::{
     dkim::{
+        Canon,
         record::{Key, KeyRecord},
         signature::Algorithm,
     },
+    message::Header,
     verify::dkim::{DkimResult, KeyState, Proof, State, prove},
 };
 use body::Step;
@@ -117,7 +119,17 @@ pub fn findings(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Vec<
     findings
 }
 
-fn is_general(finding: &Finding) -> bool {
+/// The search for what changed a body, relaxed and without l=, under a whole budget: how many hypotheses it tried and what
+/// they cost, in octets. For measuring; a diagnosis uses [`findings`].
+pub fn search_body(header: &Header, body: &[u8], hash: [u8; 32]) -> (u64, u64) {
+    let mut budget = Budget::new(budget::OCTETS, MAX_BODY_TRIES);
+    let target = Target { canon: Canon::Relaxed, limit: None, hash };
+    body::search(header, body, &target, &mut budget);
+    (budget.tried, budget.spent)
+}
+
+/// Does it say no more than that something changed?
+pub(super) fn is_general(finding: &Finding) -> bool {
     finding.cause == &modified::CHANGED_UNATTRIBUTED || finding.cause == &modified_header::UNATTRIBUTED
 }
 

@@ -4,7 +4,7 @@
 //! is part of the signed body.
 
 use super::{
-    encode::{self, CHARSETS, QUOTINGS, WIDTHS},
+    encode::{self, CHARSETS, QUOTINGS, Quoting, WIDTHS},
     mime::Part,
     search::{Splice, lines},
 };
@@ -24,89 +24,194 @@ pub struct Variation {
     pub splices: Vec<Splice>,
 }
 
-/// A leaf as it may have been: what it was called, and its octets.
-struct Form {
-    encoding: &'static str,
-    content: Vec<u8>,
+/// An encoding that a part may have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Eight,
+    Quoted(Quoting),
+    Base64 { width: usize, lf: bool },
 }
 
-/// Tries every swap of transfer encodings: all parts at once, then one by one. `true` ends the search.
-pub fn transfers(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
-    let coded: Vec<&Part> = leaves(parts).filter(|part| is_coded(part)).collect();
-    let open: Vec<&Part> = leaves(parts).filter(|part| !is_coded(part) && part.is_text()).collect();
-    if coded.len() > 1 && together(body, parts, &coded, tried) {
-        return true;
+impl Coding {
+    fn name(self) -> &'static str {
+        match self {
+            Coding::Eight => "8bit",
+            Coding::Quoted(_) => "quoted-printable",
+            Coding::Base64 { .. } => "base64",
+        }
     }
-    for part in coded.iter().chain(&open).take(MAX_LEAVES) {
-        for form in forms(body, part) {
-            for header in headers(body, part, form.encoding) {
-                let claim = claim(part, form.encoding);
-                let splices = header.into_iter().chain([(part.content.clone(), form.content.clone())]).collect();
-                if tried(Variation { cause: &causes::TRANSFER_ENCODING_CONVERTED, claim, splices }) {
+}
+
+/// The likeliest first.
+fn codings() -> Vec<Coding> {
+    let mut all = vec![Coding::Eight];
+    for (width, quoting) in WIDTHS.into_iter().zip(QUOTINGS) {
+        all.extend([Coding::Base64 { width, lf: false }, Coding::Base64 { width, lf: true }, Coding::Quoted(quoting)]);
+    }
+    all
+}
+
+/// Tries every swap of transfer encodings: the parts together, then one by one, then some. `true` ends the search.
+pub fn transfers(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+    let texts: Vec<&Part> = leaves(parts).filter(|part| part.is_text()).collect();
+    let coded_texts: Vec<&Part> = texts.iter().copied().filter(|part| is_coded(part)).collect();
+    let coded: Vec<&Part> = leaves(parts).filter(|part| is_coded(part)).collect();
+    let mut sets: Vec<Vec<&Part>> = Vec::new();
+    let several = [coded_texts.clone(), texts.clone(), coded.clone()].into_iter().filter(|set| set.len() > 1);
+    let alone =
+        coded.iter().chain(texts.iter().filter(|part| !is_coded(part))).take(MAX_LEAVES).map(|part| vec![*part]);
+    let some = &coded[..coded.len().min(MAX_LEAVES)];
+    let subsets = (1u32..(1 << some.len())).map(|set| {
+        some.iter().enumerate().filter(|(at, _)| set & (1 << at) != 0).map(|(_, part)| *part).collect::<Vec<_>>()
+    });
+    for set in several.chain(alone).chain(subsets) {
+        let known = sets
+            .iter()
+            .any(|other| other.len() == set.len() && other.iter().zip(&set).all(|(a, b)| a.content == b.content));
+        if !known {
+            sets.push(set);
+        }
+    }
+    sets.iter().any(|set| together(body, set, tried))
+}
+
+/// These parts in every other encoding, all in the same way.
+fn together(body: &[u8], set: &[&Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+    let Some(octets) = set.iter().map(|part| octets(body, part)).collect::<Option<Vec<_>>>() else { return false };
+    let within = set.iter().all(|part| part.parent.is_some());
+    for coding in codings() {
+        // Text that is not encoded and stays so has not changed.
+        if coding == Coding::Eight && !set.iter().any(|part| is_coded(part)) {
+            continue;
+        }
+        for tail in 0..if within { 4 } else { 2 } {
+            let contents: Vec<Vec<u8>> = octets.iter().map(|octets| content(octets, coding, tail)).collect();
+            for (way, charset) in ways(set, coding, within) {
+                let mut splices = Vec::new();
+                for (part, content) in set.iter().zip(&contents) {
+                    let Some(header) = header(body, part, coding.name(), way, charset) else { continue };
+                    splices.extend(header);
+                    if body[part.content.clone()] != content[..] {
+                        splices.push((part.content.clone(), content.clone()));
+                    }
+                }
+                let claim = match set {
+                    [part] => claim(part, coding.name()),
+                    _ => format!("{} parts were converted from {} after signing", set.len(), coding.name()),
+                };
+                let variation = Variation { cause: &causes::TRANSFER_ENCODING_CONVERTED, claim, splices };
+                if !variation.splices.is_empty() && tried(variation) {
                     return true;
                 }
             }
         }
     }
-    // Each set of encoded parts but one part and all.
-    let some = &coded[..coded.len().min(MAX_LEAVES)];
-    for set in 1u32..(1 << some.len()) {
-        let chosen: Vec<&Part> =
-            some.iter().enumerate().filter(|(at, _)| set & (1 << at) != 0).map(|(_, part)| *part).collect();
-        if chosen.len() > 1 && chosen.len() < coded.len() && together(body, parts, &chosen, tried) {
-            return true;
-        }
-    }
     false
 }
 
-/// All of these parts back to eight bits, the headers of each in the same way.
-fn together(body: &[u8], parts: &[Part], chosen: &[&Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
-    for tail in 0..3 {
-        for way in WAYS {
-            let mut splices = Vec::new();
-            for part in parts.iter().filter(|part| !part.header.is_empty()) {
-                let Some(chosen) = chosen.iter().find(|other| other.content == part.content) else { continue };
-                let Some(content) = plain(body, chosen, tail) else { return false };
-                if let Some(header) = header_way(body, part, "8bit", way) {
-                    splices.extend(header);
-                }
-                splices.push((part.content.clone(), content));
+/// The text of a part in an encoding; `tail` says how the line ends before the delimiter are counted.
+fn content(octets: &[u8], coding: Coding, tail: usize) -> Vec<u8> {
+    let text = match coding {
+        Coding::Base64 { lf: true, .. } => encode::to_lf(octets),
+        _ => encode::to_crlf(octets),
+    };
+    match coding {
+        Coding::Eight => tailed(text, tail),
+        Coding::Quoted(quoting) => encode::quoted(&tailed(text, tail), quoting),
+        Coding::Base64 { width, lf } => {
+            let end: &[u8] = if lf { b"\n" } else { b"\r\n" };
+            let whole = if tail % 2 == 1 && !text.ends_with(end) { [&text, end].concat() } else { text };
+            let mut out = encode::base64(&whole, width);
+            if tail >= 2 {
+                out.extend_from_slice(b"\r\n");
             }
-            let claim = format!("{} parts were converted from 8bit after signing", chosen.len());
-            if tried(Variation { cause: &causes::TRANSFER_ENCODING_CONVERTED, claim, splices }) {
-                return true;
-            }
+            out
         }
     }
-    false
 }
 
-/// Tries other charsets of every text part.
+fn tailed(mut text: Vec<u8>, tail: usize) -> Vec<u8> {
+    match tail {
+        1 if text.ends_with(b"\r\n") => text.truncate(text.len() - 2),
+        2 => text.extend_from_slice(b"\r\n"),
+        _ => {}
+    }
+    text
+}
+
+/// The ways in which the headers of parts may have named encoding and charset before.
+fn ways(set: &[&Part], coding: Coding, within: bool) -> Vec<(Way, Quotes)> {
+    if !within {
+        return vec![(Way::InPlace(Word::Lower), Quotes::AsIs)];
+    }
+    let same = set.iter().all(|part| part.encoding == coding.name());
+    let names: &[Way] = match coding {
+        _ if same => &[Way::Kept],
+        Coding::Eight => &WAYS,
+        _ => &WAYS[..6],
+    };
+    let quotes: &[Quotes] = if coding == Coding::Eight {
+        &[Quotes::AsIs, Quotes::Without, Quotes::With, Quotes::Upper]
+    } else {
+        &[Quotes::AsIs]
+    };
+    quotes.iter().flat_map(|quotes| names.iter().map(|way| (*way, *quotes))).collect()
+}
+
+/// Tries other charsets of the text parts, together and one by one.
 pub fn charsets(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
-    for part in leaves(parts).filter(|part| part.is_text()).take(MAX_LEAVES) {
-        let Some(octets) = octets(body, part) else { continue };
-        let declared = part.charset.clone().unwrap_or_else(|| "utf-8".into());
-        // What is ASCII in both is the same in both.
-        let seven_bit = octets.iter().all(|b| *b < 0x80 && *b != 0x1b);
-        let Some(text) = encode::decoded(&octets, &declared).or_else(|| encode::decoded(&octets, "utf-8")) else {
-            continue;
-        };
-        if seven_bit {
-            continue;
-        }
-        for charset in CHARSETS.iter().filter(|charset| **charset != declared) {
-            let Some(other) = encode::encoded(&text, charset).filter(|other| *other != octets) else { continue };
-            let claim = format!("the {} part was converted from {charset} to {declared} after signing", part.kind);
-            for form in coded_forms(&other, part).into_iter().chain([
-                Form { encoding: "8bit", content: other.clone() },
-                Form { encoding: "7bit", content: other.clone() },
-            ]) {
-                for header in charset_headers(body, part, charset, form.encoding) {
-                    let splices = header.into_iter().chain([(part.content.clone(), form.content.clone())]).collect();
-                    if tried(Variation { cause: &causes::CHARSET_CONVERTED, claim: claim.clone(), splices }) {
-                        return true;
+    let texts: Vec<(&Part, String)> = leaves(parts)
+        .filter(|part| part.is_text())
+        .take(MAX_LEAVES)
+        .filter_map(|part| {
+            let octets = octets(body, part)?;
+            // What is ASCII is the same in every charset.
+            if octets.iter().all(|b| *b < 0x80 && *b != 0x1b) {
+                return None;
+            }
+            let declared = part.charset.as_deref().unwrap_or("utf-8");
+            Some((part, encode::decoded(&octets, declared).or_else(|| encode::decoded(&octets, "utf-8"))?))
+        })
+        .collect();
+    let alone = texts.chunks(1);
+    let all = std::iter::once(&texts[..]).filter(|set| set.len() > 1);
+    all.chain(alone).any(|set| CHARSETS.iter().any(|charset| in_charset(body, set, charset, tried)))
+}
+
+/// These texts in this charset, in the encoding that they have and without one.
+fn in_charset(body: &[u8], set: &[(&Part, String)], charset: &str, tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+    let Some(octets) = set.iter().map(|(_, text)| encode::encoded(text, charset)).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let declared = set[0].0.charset.clone().unwrap_or_else(|| "utf-8".into());
+    if declared == charset {
+        return false;
+    }
+    let claim = format!("the {} part was converted from {charset} to {declared} after signing", set[0].0.kind);
+    let coded = set.iter().any(|(part, _)| is_coded(part));
+    for plain in [false, true].into_iter().take(1 + usize::from(coded)) {
+        for name in [charset.to_owned(), charset.to_ascii_uppercase()] {
+            for way in [Way::InPlace(Word::Lower), Way::InPlace(Word::SevenBit), Way::Line(1)] {
+                let mut splices = Vec::new();
+                for ((part, _), octets) in set.iter().zip(&octets) {
+                    let content = match plain {
+                        true => encode::to_crlf(octets),
+                        false => recoded(octets, part, body).swap_remove(0),
+                    };
+                    if part.parent.is_some() {
+                        splices.extend(charset_splice(body, part, &name));
+                        if plain {
+                            splices.extend(header(body, part, "8bit", way, Quotes::AsIs).unwrap_or_default());
+                        }
                     }
+                    splices.push((part.content.clone(), content));
+                }
+                splices.sort_by_key(|(range, _)| (range.start, range.end));
+                if tried(Variation { cause: &causes::CHARSET_CONVERTED, claim: claim.clone(), splices }) {
+                    return true;
+                }
+                if !plain {
+                    break;
                 }
             }
         }
@@ -121,11 +226,10 @@ pub fn texts(
     change: impl Fn(&[u8], &Part) -> Vec<(Vec<u8>, &'static Cause, String)>,
     tried: &mut dyn FnMut(Variation) -> bool,
 ) -> bool {
-    for part in leaves(parts).filter(|part| part.is_text() && is_coded(part)).take(MAX_LEAVES) {
-        let Some(octets) = octets(body, part) else { continue };
+    for (part, octets) in decoded_texts(body, parts).into_iter().filter(|(part, _)| is_coded(part)) {
         for (other, cause, claim) in change(&octets, part) {
-            for form in coded_forms(&other, part) {
-                let splices = vec![(part.content.clone(), form.content)];
+            for form in recoded(&other, part, body) {
+                let splices = vec![(part.content.clone(), form)];
                 if tried(Variation { cause, claim: claim.clone(), splices }) {
                     return true;
                 }
@@ -135,18 +239,63 @@ pub fn texts(
     false
 }
 
-/// The texts of encoded text parts, each in the forms that it may have had.
-pub fn coded_texts<'p>(body: &[u8], parts: &'p [Part]) -> Vec<(&'p Part, Vec<u8>)> {
-    leaves(parts)
-        .filter(|part| part.is_text() && is_coded(part))
-        .take(MAX_LEAVES)
-        .filter_map(|part| Some((part, octets(body, part)?)))
-        .collect()
+/// The text parts, decoded.
+pub fn decoded_texts<'p>(body: &[u8], parts: &'p [Part]) -> Vec<(&'p Part, Vec<u8>)> {
+    let texts = leaves(parts).filter(|part| part.is_text());
+    texts.take(MAX_LEAVES).filter_map(|part| Some((part, octets(body, part)?))).collect()
 }
 
-/// A text in the encoding that its part has, in the ways of several encoders.
-pub fn recoded(octets: &[u8], part: &Part) -> Vec<Vec<u8>> {
-    coded_forms(octets, part).into_iter().map(|form| form.content).collect()
+/// A text in the encoding that its part has, in the ways of several encoders, the likeliest first.
+pub fn recoded(octets: &[u8], part: &Part, body: &[u8]) -> Vec<Vec<u8>> {
+    match part.encoding.as_str() {
+        "quoted-printable" => QUOTINGS.map(|quoting| encode::quoted(octets, quoting)).into(),
+        "base64" => {
+            let end: &[u8] = if body[part.content.clone()].ends_with(b"\r\n") { b"\r\n" } else { b"" };
+            WIDTHS.map(|width| [&encode::base64(octets, width), end].concat()).into()
+        }
+        _ => vec![octets.to_vec()],
+    }
+}
+
+/// A text in every other encoding, with the header of its part as it was then.
+pub fn transferred(octets: &[u8], part: &Part, body: &[u8]) -> Vec<Vec<Splice>> {
+    let mut out: Vec<Vec<Splice>> = Vec::new();
+    for coding in codings().into_iter().filter(|coding| coding.name() != part.encoding) {
+        if coding == Coding::Eight && !is_coded(part) {
+            continue;
+        }
+        for tail in if part.parent.is_some() { 0..4 } else { 0..1 } {
+            let content = content(octets, coding, tail);
+            for way in
+                [Way::InPlace(Word::Lower), Way::Line(1)].into_iter().take(if part.parent.is_some() { 2 } else { 1 })
+            {
+                let Some(mut splices) = header(body, part, coding.name(), way, Quotes::AsIs) else { continue };
+                splices.push((part.content.clone(), content.clone()));
+                out.push(splices);
+            }
+        }
+    }
+    out
+}
+
+/// What stands behind the end of base64, in a part that is encoded so.
+pub fn behind_base64(body: &[u8], parts: &[Part]) -> Option<std::ops::Range<usize>> {
+    leaves(parts).filter(|part| part.encoding == "base64").find_map(|part| {
+        let mut end = part.content.start;
+        for line in lines(&body[part.content.clone()]) {
+            let digits = line.trim_ascii_end();
+            let good = digits.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b)) && !digits.is_empty();
+            if !good {
+                break;
+            }
+            end += line.len();
+            if digits.ends_with(b"=") {
+                break;
+            }
+        }
+        let rest = body.get(end..part.content.end)?;
+        (end > part.content.start && !rest.trim_ascii().is_empty()).then_some(end..part.content.end)
+    })
 }
 
 fn leaves(parts: &[Part]) -> impl Iterator<Item = &Part> {
@@ -175,73 +324,26 @@ fn octets(body: &[u8], part: &Part) -> Option<Vec<u8>> {
     }
 }
 
-/// An encoded part in eight bits; `tail` says how the line end before the delimiter is counted.
-fn plain(body: &[u8], part: &Part, tail: usize) -> Option<Vec<u8>> {
-    let mut text = encode::to_crlf(&octets(body, part)?);
-    match tail {
-        0 => {}
-        1 if text.ends_with(b"\r\n") => text.truncate(text.len() - 2),
-        _ => text.extend_from_slice(b"\r\n"),
-    }
-    Some(text)
-}
-
-/// Every form that a leaf may have had before.
-fn forms(body: &[u8], part: &Part) -> Vec<Form> {
-    let Some(octets) = octets(body, part) else { return Vec::new() };
-    let mut forms = Vec::new();
-    if is_coded(part) {
-        let tails = if part.parent.is_some() { 3 } else { 1 };
-        forms.extend((0..tails).filter_map(|tail| Some(Form { encoding: "8bit", content: plain(body, part, tail)? })));
-    }
-    let complete = match octets.ends_with(b"\r\n") || part.encoding == "base64" {
-        true => octets.clone(),
-        false => [&octets[..], b"\r\n"].concat(),
-    };
-    if part.encoding != "quoted-printable" {
-        let text = encode::to_crlf(&octets);
-        forms.extend(
-            QUOTINGS.map(|quoting| Form { encoding: "quoted-printable", content: encode::quoted(&text, quoting) }),
-        );
-    } else {
-        forms.extend(
-            QUOTINGS.map(|quoting| Form { encoding: "quoted-printable", content: encode::quoted(&octets, quoting) }),
-        );
-    }
-    for octets in [&octets, &complete, &encode::to_lf(&octets), &encode::to_lf(&complete), &encode::to_crlf(&octets)] {
-        forms.extend(WIDTHS.map(|width| Form { encoding: "base64", content: encode::base64(octets, width) }));
-    }
-    let now = &body[part.content.clone()];
-    let mut seen: Vec<Vec<u8>> = Vec::new();
-    forms.retain(|form| {
-        let new = form.content != now && !seen.contains(&form.content);
-        if new && form.content.len() < 1 << 20 {
-            seen.push(form.content.clone());
-        }
-        new
-    });
-    forms
-}
-
-fn coded_forms(octets: &[u8], part: &Part) -> Vec<Form> {
-    match part.encoding.as_str() {
-        "quoted-printable" => QUOTINGS
-            .map(|quoting| Form { encoding: "quoted-printable", content: encode::quoted(octets, quoting) })
-            .into(),
-        "base64" => WIDTHS.map(|width| Form { encoding: "base64", content: encode::base64(octets, width) }).into(),
-        _ => vec![Form { encoding: "8bit", content: octets.to_vec() }],
-    }
-}
-
 /// How the header of a part may have named its encoding.
 #[derive(Clone, Copy, Debug)]
 enum Way {
+    /// As it does.
+    Kept,
     /// In the same place, in this word.
     InPlace(Word),
     /// As line number so many.
     Line(usize),
     /// Not at all.
     Absent,
+}
+
+/// How charset= may have been written in the header of a part.
+#[derive(Clone, Copy, Debug)]
+enum Quotes {
+    AsIs,
+    Without,
+    With,
+    Upper,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -266,15 +368,25 @@ const WAYS: [Way; 9] = [
 ];
 
 /// The header of a part as it may have been; of the body as a whole, whose header is not in the body, nothing.
-fn headers(body: &[u8], part: &Part, encoding: &str) -> Vec<Vec<Splice>> {
+fn header(body: &[u8], part: &Part, encoding: &str, way: Way, quotes: Quotes) -> Option<Vec<Splice>> {
     if part.parent.is_none() {
-        return vec![Vec::new()];
+        return Some(Vec::new());
     }
-    if encoding == part.encoding || encoding == "8bit" && !is_coded(part) {
-        return vec![Vec::new()];
+    let unchanged = encoding == part.encoding || encoding == "8bit" && !is_coded(part);
+    let mut splices = if unchanged { Vec::new() } else { header_way(body, part, encoding, way)? };
+    let charset = part.charset.as_deref().unwrap_or_default();
+    let written = match quotes {
+        Quotes::AsIs => None,
+        Quotes::Without => Some(charset.to_owned()),
+        Quotes::With => Some(format!("\"{charset}\"")),
+        Quotes::Upper => Some(charset.to_ascii_uppercase()),
+    };
+    if let Some(written) = written {
+        let (range, _) = charset_place(body, part)?;
+        splices.push((range, written.into_bytes()));
     }
-    let ways = if encoding == "8bit" { &WAYS[..] } else { &WAYS[..6] };
-    ways.iter().filter_map(|way| header_way(body, part, encoding, *way)).collect()
+    splices.sort_by_key(|(range, _)| (range.start, range.end));
+    Some(splices)
 }
 
 const CTE: &str = "Content-Transfer-Encoding";
@@ -283,6 +395,7 @@ fn header_way(body: &[u8], part: &Part, encoding: &str, way: Way) -> Option<Vec<
     let fields = fields(body, part);
     let own = fields.iter().position(|range| named(body, range, CTE));
     match way {
+        Way::Kept => Some(Vec::new()),
         Way::InPlace(word) => {
             let range = fields.get(own?)?;
             let colon = body[range.clone()].iter().position(|&b| b == b':')?;
@@ -312,33 +425,23 @@ fn header_way(body: &[u8], part: &Part, encoding: &str, way: Way) -> Option<Vec<
     }
 }
 
-/// The header of a text part with another charset, and where the encoding changed too, with another encoding.
-fn charset_headers(body: &[u8], part: &Part, charset: &str, encoding: &str) -> Vec<Vec<Splice>> {
-    if part.parent.is_none() {
-        return vec![Vec::new()];
-    }
-    let content_type = fields(body, part).into_iter().find(|range| named(body, range, "Content-Type"));
-    let mut out = Vec::new();
-    let encodings = headers(body, part, if encoding == "7bit" { "8bit" } else { encoding });
-    for name in [charset.to_owned(), charset.to_ascii_uppercase()] {
-        let value = content_type.clone().and_then(|range| {
-            let text = body[range.clone()].to_ascii_lowercase();
-            let old = part.charset.as_ref()?;
-            let at = text.windows(8).position(|word| word == b"charset=")? + 8;
-            let at = at + usize::from(text.get(at) == Some(&b'"'));
-            text[at..]
-                .starts_with(old.as_bytes())
-                .then(|| (range.start + at..range.start + at + old.len(), name.clone().into_bytes()))
-        });
-        let Some(value) = value else { continue };
-        for encoding in &encodings {
-            let mut splices = encoding.clone();
-            splices.push(value.clone());
-            splices.sort_by_key(|(range, _)| (range.start, range.end));
-            out.push(splices);
-        }
-    }
-    out
+/// Another charset in the header of a part, quotes kept.
+fn charset_splice(body: &[u8], part: &Part, charset: &str) -> Option<Splice> {
+    let (range, quoted) = charset_place(body, part)?;
+    let text = if quoted { format!("\"{charset}\"") } else { charset.to_owned() };
+    Some((range, text.into_bytes()))
+}
+
+/// Where the value of charset= stands in the header of a part, and whether it is quoted; quotes are part of the range.
+fn charset_place(body: &[u8], part: &Part) -> Option<(std::ops::Range<usize>, bool)> {
+    let range = fields(body, part).into_iter().find(|range| named(body, range, "Content-Type"))?;
+    let text = body[range.clone()].to_ascii_lowercase();
+    let old = part.charset.as_ref()?;
+    let at = text.windows(8).position(|word| word == b"charset=")? + 8;
+    let quoted = text.get(at) == Some(&b'"');
+    let value = at + usize::from(quoted);
+    let end = value + old.len() + usize::from(quoted);
+    text.get(value..)?.starts_with(old.as_bytes()).then(|| (range.start + at..range.start + end, quoted))
 }
 
 /// The header fields of a part, each with its line end.

@@ -109,26 +109,36 @@ impl Search<'_> {
         None
     }
 
-    /// Two blocks at once, the second behind the first.
+    /// Two blocks at once, the second behind the first; pairs of small blocks are tried first.
     pub fn cut_two(&mut self, body: &[u8], first: &Points, second: &Points) -> Option<[Range<usize>; 2]> {
-        let states = self.states(body, 0, self.hasher(), &first.starts)?;
-        for (start, state) in states.iter().rev() {
-            for &end in first.ends.iter().filter(|end| *end > start) {
-                let later: Vec<usize> = second.starts.iter().copied().filter(|&at| at >= end).collect();
-                let inner = self.states(body, end, state.clone(), &later)?;
-                for (start2, state2) in inner.iter().rev() {
-                    for &end2 in second.ends.iter().filter(|end2| *end2 > start2) {
-                        if !self.budget.hypothesis(body.len() - end2) {
-                            return None;
-                        }
-                        let mut hasher = state2.clone();
-                        hasher.write(&body[end2..]);
-                        if self.is_hash(hasher) {
-                            return Some([*start..end, *start2..end2]);
-                        }
+        let (one, two) = (first.blocks(), second.blocks());
+        let starts: Vec<usize> = one.iter().map(|block| block.start).collect();
+        let states = self.states(body, 0, self.hasher(), &starts)?;
+        let mut done = 0;
+        for level in [8, 32, 128, usize::MAX] {
+            for (number, block) in one.iter().enumerate().take(level) {
+                let later: Vec<&Range<usize>> = two
+                    .iter()
+                    .take(level)
+                    .skip(if number < done { done } else { 0 })
+                    .filter(|later| later.start >= block.end)
+                    .collect();
+                let (_, state) = states.iter().find(|(at, _)| *at == block.start)?;
+                let starts: Vec<usize> = later.iter().map(|later| later.start).collect();
+                let inner = self.states(body, block.end, state.clone(), &starts)?;
+                for later in later {
+                    let (_, state) = inner.iter().find(|(at, _)| *at == later.start)?;
+                    if !self.budget.hypothesis(body.len() - later.end) {
+                        return None;
+                    }
+                    let mut hasher = state.clone();
+                    hasher.write(&body[later.end..]);
+                    if self.is_hash(hasher) {
+                        return Some([block.clone(), later.clone()]);
                     }
                 }
             }
+            done = level;
         }
         None
     }
@@ -166,6 +176,16 @@ pub struct Points {
     pub starts: Vec<usize>,
     /// Where it may end.
     pub ends: Vec<usize>,
+}
+
+impl Points {
+    /// Every block between them, small ones first.
+    fn blocks(&self) -> Vec<Range<usize>> {
+        let of = |&start: &usize| self.ends.iter().filter(move |&&end| end > start).map(move |&end| start..end);
+        let mut blocks: Vec<Range<usize>> = self.starts.iter().flat_map(of).collect();
+        blocks.sort_by_key(|block| (block.len(), block.end));
+        blocks
+    }
 }
 
 /// The body with these ranges replaced.

@@ -1,0 +1,57 @@
+//! The search for what changed a body, at its dearest: nothing fits, and all of the budget may be spent.
+
+mod material;
+
+use divan::Bencher;
+use material::{Kind, body};
+use waxseal::{diagnose::undo, message::Message};
+
+fn main() {
+    divan::main();
+}
+
+/// Bodies that are hard in their own way.
+#[derive(Clone, Copy, Debug)]
+enum Hard {
+    /// 10 MB of text.
+    Large,
+    /// 100,000 short lines.
+    Lines,
+    /// Multiparts within multiparts.
+    Nested,
+    /// An HTML text of nothing but tags.
+    Tags,
+}
+
+#[divan::bench(args = [Hard::Large, Hard::Lines, Hard::Nested, Hard::Tags], sample_count = 5, sample_size = 1)]
+fn nothing_fits(bencher: Bencher<'_, '_>, hard: Hard) {
+    let mail = mail(hard);
+    let message = Message::new(&mail);
+    bencher.bench_local(|| undo::search_body(&message.header, divan::black_box(message.body), [0; 32]));
+}
+
+fn mail(hard: Hard) -> Vec<u8> {
+    let mut mail = b"From: a@example.com\r\nContent-Type: ".to_vec();
+    match hard {
+        Hard::Large => {
+            mail.extend_from_slice(b"text/plain\r\n\r\n");
+            mail.extend(body(Kind::Plain, 10_000_000));
+        }
+        Hard::Lines => {
+            mail.extend_from_slice(b"text/plain\r\n\r\n");
+            (0..100_000).for_each(|line| mail.extend(format!("line {line}\r\n").bytes()));
+        }
+        Hard::Nested => {
+            mail.extend_from_slice(b"multipart/mixed; boundary=b0\r\n\r\n");
+            for level in 0..20_000 {
+                let header = format!("--b{level}\r\nContent-Type: multipart/mixed; boundary=b{}\r\n\r\n", level + 1);
+                mail.extend(header.bytes());
+            }
+        }
+        Hard::Tags => {
+            mail.extend_from_slice(b"text/html\r\n\r\n<body>");
+            (0..200_000).for_each(|_| mail.extend_from_slice(b"<b>x</b>"));
+        }
+    }
+    mail
+}
