@@ -63,6 +63,8 @@ pub enum Subject {
     Dmarc(Option<DomainName>),
     /// The chain of seals.
     Arc,
+    /// The MTA's own settings.
+    Mta,
 }
 
 /// One piece of evidence.

@@ -23,6 +23,7 @@ mod key_record;
 mod matching;
 mod place;
 mod policy;
+pub mod postfix;
 mod propagation;
 mod servers;
 mod signature;

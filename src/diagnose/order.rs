@@ -70,6 +70,7 @@ fn severity(standing: Standing<'_>, finding: &Finding) -> Severity {
         Subject::Spf(_) => standing.spf_aligned != Some(false),
         Subject::Signature { index: None, .. } | Subject::Dmarc(_) => true,
         Subject::Arc => false,
+        Subject::Mta => true,
     };
     match finding.effect {
         Effect::Note => Severity::Note,
@@ -93,5 +94,6 @@ fn rank(standing: Standing<'_>, placed: &Placed) -> (u8, bool, usize, Stage) {
         Subject::Spf(_) => (2, false, 0, stage),
         Subject::Dmarc(_) => (3, false, 0, stage),
         Subject::Arc => (4, false, 0, stage),
+        Subject::Mta => (5, false, 0, stage),
     }
 }

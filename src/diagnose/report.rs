@@ -71,6 +71,7 @@ fn subject(finding: &Finding) -> Json {
         Subject::Spf(domain) => json!({ "method": "spf", "domain": domain.as_ref().map(|name| name.as_str()) }),
         Subject::Dmarc(domain) => json!({ "method": "dmarc", "domain": domain.as_ref().map(|name| name.as_str()) }),
         Subject::Arc => json!({ "method": "arc" }),
+        Subject::Mta => json!({ "method": "postfix" }),
     }
 }
 

@@ -77,6 +77,11 @@ impl Expect {
         })
     }
 
+    /// The settings, if they are at hand.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
     /// Every domain of the settings, by name.
     pub fn configured(&self) -> Result<Vec<DomainName>, Mistake> {
         let settings = self.settings.as_ref().ok_or_else(|| {

@@ -5,6 +5,7 @@
 
 mod examine;
 mod expect;
+mod postfix;
 mod report;
 mod screen;
 
@@ -27,11 +28,14 @@ use std::{
 #[derive(clap::Args)]
 pub struct Options {
     /// The domains that sign
-    #[arg(value_name = "DOMAIN", value_parser = name, required_unless_present = "all")]
+    #[arg(value_name = "DOMAIN", value_parser = name, required_unless_present_any = ["all", "postfix"])]
     domains: Vec<DomainName>,
     /// Every domain of the settings
     #[arg(long, conflicts_with = "domains")]
     all: bool,
+    /// Judge the settings of Postfix too: what in main.cf and master.cf breaks signatures [DIR: /etc/postfix]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = postfix::DEFAULT)]
+    postfix: Option<PathBuf>,
     /// The settings: what is not given here is taken from them [default: /etc/waxseal/waxseal.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -88,14 +92,25 @@ const MANY: usize = 5;
 pub fn run(options: Options) -> Result<Exit, Mistake> {
     let expect = expect::Expect::new(&options)?;
     let domains = if options.all { expect.configured()? } else { options.domains.clone() };
+    let directory = options.postfix.as_deref();
+    let audited = directory.map(|folder| postfix::Audited::new(folder, expect.settings())).transpose()?;
+    if let Some(audited) = audited.as_ref().filter(|_| domains.is_empty()) {
+        output::write(if options.json { report::alone(audited.value()) } else { audited.text(Paint::stdout()) })?;
+        return Ok(audited.exit());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Mistake::new(format!("the runtime cannot start: {error}")))?;
-    runtime.block_on(check(options, expect, domains))
+    runtime.block_on(check(options, expect, domains, audited))
 }
 
-async fn check(options: Options, expect: expect::Expect, domains: Vec<DomainName>) -> Result<Exit, Mistake> {
+async fn check(
+    options: Options,
+    expect: expect::Expect,
+    domains: Vec<DomainName>,
+    audited: Option<postfix::Audited>,
+) -> Result<Exit, Mistake> {
     let source = Source::new(&options.source)?;
     let examiner = Arc::new(examine::Examiner {
         dns: source.dns.clone(),
@@ -109,8 +124,9 @@ async fn check(options: Options, expect: expect::Expect, domains: Vec<DomainName
         },
     });
     let total = domains.len();
-    let mut printer = Printer { json: options.json, total, done: 0, bad: Vec::new() };
-    let (mut worst, mut under_way, mut domains) = (Exit::Good, VecDeque::new(), domains.into_iter());
+    let worst = audited.as_ref().map_or(Exit::Good, postfix::Audited::exit);
+    let mut printer = Printer { json: options.json, total, done: 0, bad: Vec::new(), audited };
+    let (mut worst, mut under_way, mut domains) = (worst, VecDeque::new(), domains.into_iter());
     loop {
         while under_way.len() < AT_ONCE
             && let Some(domain) = domains.next()
@@ -135,19 +151,23 @@ struct Printer {
     total: usize,
     done: usize,
     bad: Vec<String>,
+    /// The audit of Postfix, until it is printed: with the first domain.
+    audited: Option<postfix::Audited>,
 }
 
 impl Printer {
     fn domain(&mut self, checked: &Checked) -> Result<(), Mistake> {
+        let audited = self.audited.take();
         let text = if self.json {
             let before = match (self.total, self.done) {
                 (1, _) => "",
                 (_, 0) => "[\n",
                 _ => ",\n",
             };
-            format!("{before}{}", report::json(checked))
+            format!("{before}{}", report::json(checked, audited.map(|audited| audited.value())))
         } else {
-            format!("{}{}", if self.done == 0 { "" } else { "\n" }, screen::text(checked, Paint::stdout()))
+            let audited = audited.map(|audited| audited.text(Paint::stdout()) + "\n").unwrap_or_default();
+            format!("{audited}{}{}", if self.done == 0 { "" } else { "\n" }, screen::text(checked, Paint::stdout()))
         };
         self.done += 1;
         if checked.exit() != Exit::Good {

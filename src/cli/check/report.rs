@@ -3,6 +3,7 @@
 use super::examine::Checked;
 use crate::diagnose::report::{Entry, entries, entry};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -11,6 +12,8 @@ struct Report<'a> {
     selector: Option<&'a str>,
     steps: Vec<Step<'a>>,
     findings: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postfix: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -22,8 +25,8 @@ struct Step<'a> {
     findings: Vec<Entry<'a>>,
 }
 
-/// The object of one domain, without a line end behind it.
-pub fn json(checked: &Checked) -> String {
+/// The object of one domain, without a line end behind it; with the audit of Postfix, if there was one.
+pub fn json(checked: &Checked, postfix: Option<Value>) -> String {
     let steps = checked.steps.iter().map(|judgement| Step {
         step: judgement.step as u8,
         title: judgement.step.title(),
@@ -37,6 +40,12 @@ pub fn json(checked: &Checked) -> String {
         selector: checked.selector.as_ref().map(|name| name.as_str()),
         steps: steps.collect(),
         findings: entries(&checked.findings),
+        postfix,
     };
     serde_json::to_string_pretty(&report).expect("strings and numbers always have a JSON form")
+}
+
+/// The object of an audit of Postfix without a domain.
+pub fn alone(postfix: Value) -> String {
+    format!("{:#}\n", json!({ "schema": "waxseal.check/1", "postfix": postfix }))
 }

@@ -41,6 +41,7 @@ pub enum Family {
     Policy,
     Arc,
     VerifierLocal,
+    Postfix,
 }
 
 /// The order of blame: what comes first explains what comes later.
@@ -178,6 +179,7 @@ impl Family {
             Family::Policy => "policy",
             Family::Arc => "arc",
             Family::VerifierLocal => "verifier-local",
+            Family::Postfix => "postfix",
         }
     }
 }

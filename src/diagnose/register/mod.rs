@@ -19,6 +19,7 @@ pub mod modified;
 pub mod modified_header;
 pub mod place;
 pub mod policy;
+pub mod postfix;
 pub mod propagation;
 pub mod selector;
 pub mod signer;
@@ -46,6 +47,7 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         policy::ALL,
         arc::ALL,
         local::ALL,
+        postfix::ALL,
     ]
     .into_iter()
     .flatten()
@@ -108,10 +110,21 @@ mod tests {
     fn neighbours_named_exist() {
         for cause in all() {
             for word in cause.page().not_this.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
-                let prefixed =
-                    ["dkim-", "spf-", "dns-", "txt-", "dmarc-", "arc-", "body-", "header-", "provider-", "signer-"]
-                        .iter()
-                        .any(|prefix| word.starts_with(prefix));
+                let prefixed = [
+                    "dkim-",
+                    "spf-",
+                    "dns-",
+                    "txt-",
+                    "dmarc-",
+                    "arc-",
+                    "body-",
+                    "header-",
+                    "provider-",
+                    "signer-",
+                    "postfix-",
+                ]
+                .iter()
+                .any(|prefix| word.starts_with(prefix));
                 assert!(!prefixed || find(word).is_some(), "{}: no cause is called {word}", cause.code);
             }
         }
