@@ -25,6 +25,8 @@ pub enum NameError {
     NotUtf8,
     /// A label that is no valid internationalised label (RFC 5891).
     Idna,
+    /// One label, where mail wants two; [`DomainName::new`] takes it, as a selector or a host may have no more.
+    SingleLabel,
 }
 
 impl DomainName {
@@ -96,6 +98,7 @@ impl fmt::Display for NameError {
             NameError::Character(c) => write!(f, "the character {c:?} cannot stand in a domain name"),
             NameError::NotUtf8 => write!(f, "not UTF-8"),
             NameError::Idna => write!(f, "not a valid internationalised name"),
+            NameError::SingleLabel => write!(f, "a single label"),
         }
     }
 }

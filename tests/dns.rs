@@ -2,23 +2,11 @@
 
 mod common;
 
-use common::nsd::Nsd;
-use hickory_resolver::proto::{
-    op::{Message, ResponseCode},
-    rr::{
-        Name, RData, Record as Wire, RecordType as WireType,
-        rdata::{CNAME, NS, SOA, TXT},
-    },
+use common::{
+    faults::{DELAY, FaultServer},
+    nsd::Nsd,
 };
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, UdpSocket},
-};
+use std::time::{Duration, Instant};
 use waxseal::dns::{
     Answer, Data, Dns, Fault, Outcome, RecordType,
     cache::{Cache, Limits},
@@ -28,206 +16,7 @@ use waxseal::dns::{
 };
 
 /// Long enough for a busy machine, short enough to wait for silence a few times.
-const DEADLINE: Duration = Duration::from_millis(900);
-
-/// Questions that reached the server, by name.
-type Seen = Arc<Mutex<Vec<String>>>;
-
-/// What the fault server does with a question, by the first label of its name.
-enum Deed {
-    Say(Vec<Vec<u8>>),
-    Nothing,
-    Later(Duration, Vec<u8>),
-}
-
-fn name(text: &str) -> Name {
-    Name::from_ascii(text).expect("a name")
-}
-
-fn txt(owner: &Name, text: &str) -> Wire {
-    Wire::from_rdata(owner.clone(), 300, RData::TXT(TXT::new(vec![text.to_owned()])))
-}
-
-fn alias(owner: &Name, target: &str) -> Wire {
-    Wire::from_rdata(owner.clone(), 300, RData::CNAME(CNAME(name(target))))
-}
-
-fn soa() -> Wire {
-    Wire::from_rdata(name("test."), 600, RData::SOA(SOA::new(name("ns.test."), name("h.test."), 1, 2, 3, 4, 60)))
-}
-
-/// The reply to a question; `earlier` questions for the same name came before, `tcp` says how it came.
-fn deed(query: &Message, earlier: usize, tcp: bool) -> Deed {
-    let asked = query.queries[0].name.clone();
-    let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
-    reply.metadata.recursion_available = true;
-    reply.add_query(query.queries[0].clone());
-    let first = asked.iter().next().map(|label| String::from_utf8_lossy(label).into_owned()).unwrap_or_default();
-    let octets = |reply: &Message| reply.to_vec().expect("a message");
-    let good = || {
-        let mut good = reply.clone();
-        good.add_answer(txt(&asked, "good"));
-        good
-    };
-    let code = |code| {
-        let mut reply = reply.clone();
-        reply.metadata.response_code = code;
-        reply
-    };
-    match first.as_str() {
-        "silence" => return Deed::Nothing,
-        "delay" => return Deed::Later(DEADLINE / 2, octets(&good())),
-        "lost" if earlier == 0 => return Deed::Nothing,
-        "servfail" => reply = code(ResponseCode::ServFail),
-        "refused" => reply = code(ResponseCode::Refused),
-        "formerr" => reply = code(ResponseCode::FormErr),
-        "notimp" => reply = code(ResponseCode::NotImp),
-        "bare" => {
-            return Deed::Say(vec![octets(&Message::error_msg(
-                query.metadata.id,
-                query.metadata.op_code,
-                ResponseCode::Refused,
-            ))]);
-        }
-        "noedns" if query.edns.is_some() => reply = code(ResponseCode::FormErr),
-        "wrongid" => {
-            reply = good();
-            reply.metadata.id ^= 1;
-        }
-        "wrongname" => {
-            reply = good();
-            reply.queries[0].name = name("other.test.");
-        }
-        "wrongtype" => {
-            reply = good();
-            reply.queries[0].query_type = WireType::A;
-        }
-        "echo" => return Deed::Say(vec![octets(query)]),
-        "spoof" => {
-            let mut forged = good();
-            forged.metadata.id ^= 0x5555;
-            return Deed::Say(vec![vec![0xff; 40], octets(&forged), vec![1], octets(&good())]);
-        }
-        "garbage" => {
-            let mut garbage = octets(&good());
-            garbage.truncate(garbage.len() - 3);
-            return Deed::Say(vec![garbage]);
-        }
-        "noise" => return Deed::Say(vec![vec![0x55; 700]]),
-        "big" | "cut" | "cutshort" | "cuthang" if !tcp => reply.metadata.truncation = true,
-        "cut" => return Deed::Say(vec![]),
-        "cutshort" => return Deed::Say(vec![octets(&good())[..20].to_vec()]),
-        "cuthang" => return Deed::Nothing,
-        "loop" => {
-            reply.add_answer(alias(&asked, "pool.test.")).add_answer(alias(&name("pool.test."), "loop.test."));
-        }
-        "self" => {
-            reply.add_answer(alias(&asked, "self.test."));
-        }
-        "endless" => {
-            let next =
-                asked.iter().nth(1).and_then(|n| String::from_utf8_lossy(n).parse::<u32>().ok()).unwrap_or(0) + 1;
-            reply.add_answer(alias(&asked, &format!("endless.{next}.test.")));
-        }
-        "empty" => {}
-        "nodata" => {
-            reply.add_authority(soa());
-        }
-        "nx" => {
-            reply = code(ResponseCode::NXDomain);
-            reply.add_authority(soa());
-        }
-        "gone" => {
-            reply = code(ResponseCode::NXDomain);
-            reply.metadata.authentic_data = true;
-            reply.add_answer(alias(&asked, "nx.test.")).add_authority(soa());
-        }
-        "void" => {
-            reply.add_answer(alias(&asked, "good.test.")).add_authority(soa());
-        }
-        "step" => {
-            reply.metadata.authentic_data = true;
-            reply.add_answer(alias(&asked, "good.test."));
-        }
-        "both" => {
-            reply.add_answer(alias(&asked, "good.test.")).add_answer(txt(&asked, "beside"));
-        }
-        "lame" => {
-            reply.metadata.recursion_available = false;
-            reply.add_authority(Wire::from_rdata(name("test."), 300, RData::NS(NS(name("ns.elsewhere.")))));
-        }
-        "signed" => {
-            reply = good();
-            reply.metadata.authentic_data = true;
-            reply.metadata.authoritative = true;
-        }
-        _ => reply = good(),
-    }
-    Deed::Say(vec![octets(&reply)])
-}
-
-/// Starts the fault server; UDP and TCP have the same port.
-async fn fault_server() -> (SocketAddr, Seen) {
-    let (udp, tcp) = loop {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
-        if let Ok(tcp) = TcpListener::bind(udp.local_addr().expect("an address")).await {
-            break (Arc::new(udp), tcp);
-        }
-    };
-    let address = udp.local_addr().expect("an address");
-    let seen = Seen::default();
-    let note = |seen: &Seen, query: &Message| {
-        let mut seen = seen.lock().expect("no test panics with the lock");
-        let name = query.queries[0].name.to_string();
-        let earlier = seen.iter().filter(|other| **other == name).count();
-        seen.push(name);
-        earlier
-    };
-    let udp_seen = seen.clone();
-    tokio::spawn(async move {
-        let mut packet = [0; 4096];
-        while let Ok((length, from)) = udp.recv_from(&mut packet).await {
-            let query = Message::from_vec(&packet[..length]).expect("what we send can be read");
-            let earlier = note(&udp_seen, &query);
-            match deed(&query, earlier, false) {
-                Deed::Nothing => {}
-                Deed::Say(packets) => {
-                    for packet in packets {
-                        // A client that is gone is no fault of the server.
-                        udp.send_to(&packet, from).await.ok();
-                    }
-                }
-                Deed::Later(after, packet) => {
-                    let udp = udp.clone();
-                    tokio::spawn(async move {
-                        tokio::time::sleep(after).await;
-                        udp.send_to(&packet, from).await.ok();
-                    });
-                }
-            }
-        }
-    });
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = tcp.accept().await {
-            tokio::spawn(async move {
-                let mut packet = vec![0; stream.read_u16().await.expect("a length").into()];
-                stream.read_exact(&mut packet).await.expect("a query");
-                let query = Message::from_vec(&packet).expect("what we send can be read");
-                match deed(&query, 0, true) {
-                    Deed::Say(packets) => {
-                        for packet in packets {
-                            // The short one announces more than it has.
-                            let length = if packet.len() == 20 { 500 } else { packet.len() as u16 };
-                            stream.write_all(&[&length.to_be_bytes(), packet.as_slice()].concat()).await.ok();
-                        }
-                    }
-                    Deed::Nothing | Deed::Later(..) => std::future::pending().await,
-                }
-            });
-        }
-    });
-    (address, seen)
-}
+const DEADLINE: Duration = DELAY.saturating_mul(2);
 
 fn faulty(fault: Fault) -> Outcome {
     Outcome::Fault(fault)
@@ -245,7 +34,8 @@ fn told(answer: &Answer) -> String {
 
 #[tokio::test]
 async fn every_fault_is_told_apart_and_within_the_deadline() {
-    let (server, seen) = fault_server().await;
+    let faults = FaultServer::start([]);
+    let server = faults.address();
     let dns = Dns::new(live::resolver(server).deadline(DEADLINE));
     let other = |text: &str| faulty(Fault::Other(text.into()));
     let cases = [
@@ -306,7 +96,7 @@ async fn every_fault_is_told_apart_and_within_the_deadline() {
     assert!(signed.authenticated && signed.authoritative, "{signed:?}");
     let endless = dns.query("endless.test", RecordType::Txt).await;
     assert_eq!((&endless.outcome, endless.records.len()), (&faulty(Fault::CnameLoop), 17));
-    let asked = seen.lock().expect("no test panics with the lock").clone();
+    let asked = faults.seen();
     assert_eq!(asked.iter().filter(|name| *name == "silence.test.").count(), 3, "tries before the deadline");
     assert_eq!(asked.iter().filter(|name| *name == "servfail.test.").count(), 1);
 }
@@ -324,13 +114,14 @@ async fn a_port_where_nobody_listens_is_said_at_once() {
 
 #[tokio::test]
 async fn what_cannot_be_asked_is_not_sent_and_what_can_is_sent_as_it_is() {
-    let (server, seen) = fault_server().await;
+    let faults = FaultServer::start([]);
+    let server = faults.address();
     let dns = Dns::new(live::resolver(server).deadline(DEADLINE));
     for unaskable in ["", "a..test", "nul\0.test", &format!("{}.test", "x".repeat(64)), &"abc.".repeat(64)] {
         let answer = dns.query(unaskable, RecordType::Txt).await;
         assert!(matches!(answer.outcome, Outcome::Fault(Fault::Unaskable(_))), "{unaskable:?}: {answer:?}");
     }
-    assert!(seen.lock().expect("no test panics with the lock").is_empty());
+    assert!(faults.seen().is_empty());
     for (odd, shown) in [
         ("_spf.Test.", "_spf.test"),
         ("a b.test", "a b.test"),

@@ -131,6 +131,7 @@ fn by_default_everything_is_accepted_and_told() {
         let read = read(&results(&arrived.bytes)[0]);
         assert!(read.iter().any(|result| result.starts_with(&format!("spf={spf} ["))), "{read:?}");
         assert!(read.iter().any(|result| result.starts_with("dmarc=fail [")), "{read:?}");
+        assert_eq!(read[1], "dkim=none []");
     }
 }
 
@@ -140,7 +141,7 @@ fn actions_refuse_or_hold_and_say_why() {
     let receiver = Receiver::start(nsd.address(), "verify.actions.dmarc_fail = \"policy\"");
     let reply = receiver.offer(OUTSIDE, "a@reject.example", mail("reject.example").as_bytes());
     assert_eq!(reply.code, 550, "{reply:?}");
-    assert_eq!(reply.text, "5.7.1 DMARC fail: neither dkim nor spf passed");
+    assert_eq!(reply.text, "5.7.26 DMARC fail for reject.example (policy reject): neither dkim nor spf passed");
 
     let reply = receiver.offer(OUTSIDE, "a@quarantine.example", mail("quarantine.example").as_bytes());
     assert_eq!(reply.code, 250, "{reply:?}");
@@ -148,7 +149,9 @@ fn actions_refuse_or_hold_and_say_why() {
         Some(receiver.postfix.queue()).filter(|queue| !queue.is_empty())
     });
     assert_eq!((queue.len(), queue[0].queue_name.as_str()), (1, "hold"), "{queue:?}");
-    assert!(receiver.postfix.log().contains("DMARC fail: "), "{}", receiver.postfix.log());
+    let event = receiver.waxseal.events().pop().expect("an event");
+    let reason = event["reason"].as_str().unwrap_or_default();
+    assert_eq!(reason, "DMARC fail for quarantine.example (policy quarantine): neither dkim nor spf passed");
 
     // What passes is not touched, and so is what has no policy.
     receiver.through(OUTSIDE, "a@sender.example", signed("sender.example").as_bytes());
@@ -157,13 +160,13 @@ fn actions_refuse_or_hold_and_say_why() {
     receiver.set("verify.actions.spf_fail = \"reject\"");
     let reply = receiver.offer(OUTSIDE, "a@reject.example", mail("sender.example").as_bytes());
     assert_eq!(reply.code, 550, "{reply:?}");
-    assert!(reply.text.starts_with("5.7.1 SPF fail: "), "{reply:?}");
+    assert!(reply.text.starts_with("5.7.23 SPF fail for reject.example: "), "{reply:?}");
 
     receiver.set("verify.actions.dkim_fail = \"tempfail\"");
     let broken = signed("sender.example").replace("\r\n\r\nbody", "\r\n\r\nother body");
     let reply = receiver.offer(OUTSIDE, "a@sender.example", broken.as_bytes());
     assert_eq!(reply.code, 451, "{reply:?}");
-    assert!(reply.text.starts_with("4.7.0 DKIM signature failed: "), "{reply:?}");
+    assert!(reply.text.starts_with("4.7.20 DKIM signature of sender.example failed: body "), "{reply:?}");
     assert!(receiver.sink.messages().is_empty());
 }
 

@@ -3,18 +3,10 @@
 mod common;
 
 use common::{
-    desk::Desk,
     forge::{ED25519, Key, OTHER_2048, RSA_1024, RSA_2048, Signer, Zone, giant},
     table::{NOW, Row, run},
 };
-use serde_json::Value;
-use std::{
-    io::Read,
-    net::{SocketAddr, TcpListener, UdpSocket},
-    sync::LazyLock,
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::LazyLock;
 
 const MAIL: &str = "From: <a@example.com>\r\nTo: <b@example.net>\r\nSubject: hello\r\n\
                     Date: Mon, 23 Nov 2026 03:59:00 +0000\r\n\r\nThe body.\r\n";
@@ -108,7 +100,8 @@ fn what_breaks_the_syntax_is_permerror_and_asks_nothing() {
         broken("s= with a final dot", signer().set("s", "sel.")),
         broken("i= with a final dot", signer().set("i", "@example.com.")),
         broken("a tag without a name", signer().set("_x", "2")),
-        broken("d= of one label", signer().set("d", "com").set("i", "@com.example")),
+        broken("d= of one label", signer().set("d", "com")),
+        broken("d= of one label, above From", signer().set("d", "com").set("i", "@example.com")),
         broken("d= not UTF-8", signer().set("d", b"\xffexample.com")),
         row("no tag list", [b"DKIM-Signature: junk\r\n", MAIL.as_bytes()].concat(), &dmarc(), "permerror").keys(0),
         row("empty field", [b"DKIM-Signature:\r\n", MAIL.as_bytes()].concat(), &dmarc(), "permerror").keys(0),
@@ -509,87 +502,4 @@ fn strangers_texts_stay_texts() {
         }
     }
     run(rows);
-}
-
-/// What a name server does with a question.
-#[derive(Clone, Copy, Debug)]
-enum Deed {
-    Rcode(u8),
-    Silence,
-    WrongId,
-    Truncated,
-    Garbage,
-    Empty,
-    Loop,
-}
-
-/// A name server on loopback with one vice; over TCP it says nothing and hangs up.
-fn server(deed: Deed) -> SocketAddr {
-    let (socket, listener) = loop {
-        let socket = UdpSocket::bind((common::loopback(), 0)).expect("a port");
-        match TcpListener::bind(socket.local_addr().expect("bound")) {
-            Ok(listener) => break (socket, listener),
-            Err(_) => continue,
-        }
-    };
-    let address = socket.local_addr().expect("bound");
-    thread::spawn(move || listener.incoming().for_each(drop));
-    thread::spawn(move || {
-        let mut packet = [0; 4096];
-        while let Ok((length, client)) = socket.recv_from(&mut packet) {
-            let question_end = 12 + packet[12..length].iter().position(|&octet| octet == 0).unwrap_or(0) + 5;
-            let mut reply = packet[..question_end.min(length)].to_vec();
-            (reply[2], reply[3]) = (0x84, 0x80);
-            reply[6..12].fill(0);
-            match deed {
-                Deed::Rcode(code) => reply[3] |= code,
-                Deed::Silence => continue,
-                Deed::WrongId => reply[0] ^= 0xff,
-                Deed::Truncated => reply[2] |= 0x02,
-                Deed::Garbage => reply.truncate(15),
-                Deed::Empty => {}
-                Deed::Loop => {
-                    // One CNAME whose owner and target are both the name asked for.
-                    reply[7] = 1;
-                    reply.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 1, 44, 0, 2, 0xc0, 12]);
-                }
-            }
-            let _ = socket.send_to(&reply, client);
-        }
-    });
-    address
-}
-
-#[test]
-fn faults_of_dns_are_temporary_and_end_in_time() {
-    let desk = Desk::new(&Zone::default());
-    desk.put("mail", signer().sign(MAIL.as_bytes()));
-    let wait = |deed: Deed| {
-        let resolver = server(deed).to_string();
-        let mut command = desk.command(["--resolver", &resolver, "--json", "mail"]);
-        (deed, Instant::now(), command.stdout(std::process::Stdio::piped()).spawn().expect("the program runs"))
-    };
-    let deeds = [
-        (Deed::Rcode(2), "temperror", 75),
-        (Deed::Rcode(5), "temperror", 75),
-        (Deed::Rcode(4), "temperror", 75),
-        (Deed::Silence, "temperror", 75),
-        (Deed::WrongId, "temperror", 75),
-        (Deed::Truncated, "temperror", 75),
-        (Deed::Garbage, "temperror", 75),
-        (Deed::Loop, "temperror", 75),
-        (Deed::Empty, "permerror", 1),
-        (Deed::Rcode(3), "permerror", 1),
-    ];
-    // All at once, because some of them take their time.
-    let started: Vec<_> = deeds.iter().map(|&(deed, ..)| wait(deed)).collect();
-    for ((_, word, status), (deed, start, mut child)) in deeds.into_iter().zip(started) {
-        let mut text = String::new();
-        child.stdout.take().expect("a pipe").read_to_string(&mut text).expect("text");
-        let code = child.wait().expect("it ends").code();
-        let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{deed:?}: {error}: {text:?}"));
-        assert_eq!((report["dkim"][0]["result"].as_str(), code), (Some(word), Some(status)), "{deed:?} {report:#}");
-        assert!(report["authentication_results"].as_str().is_some_and(|field| field.contains("dkim=")), "{deed:?}");
-        assert!(start.elapsed() < Duration::from_secs(30), "{deed:?} took {:?}", start.elapsed());
-    }
 }

@@ -142,7 +142,11 @@ fn ids(events: &[Event]) -> Vec<&str> {
 
 /// Every question that there is, with the same answers whatever the database.
 fn questions_are_answered(place: Place) {
-    let cause = |cause: &str, confidence: &str| CauseEvent { cause: cause.into(), confidence: confidence.into() };
+    let cause = |cause: &str, confidence: &str| CauseEvent {
+        cause: cause.into(),
+        confidence: confidence.into(),
+        ..CauseEvent::default()
+    };
     let mut diagnosis = failed(3, "4C").diagnosis(vec![cause("body-changed", "likely"), cause("spf-x", "certain")]);
     diagnosis.time = failed(4, "").time;
     let passed = Event { reason: Some("no key".into()), ..event(5, "4D") };
@@ -202,8 +206,8 @@ fn questions_are_answered(place: Place) {
     assert!(archive.new_causes(since(5).expect("a time")).expect("an answer").is_empty());
     let reasons = archive.unsigned(&Filter::default(), 10).expect("counts");
     assert!(reasons.contains(&("no key".into(), 1)), "{reasons:?}");
-    // 1,795,000,000 is a multiple of four: the spans are 0-3 s and 4-7 s after it.
-    let slots = archive.over_time(&Filter::default(), 4000, 0).expect("counts");
+    let marks = [0, 4, 8].map(|second| since(second).expect("a time"));
+    let slots = archive.over_time(&Filter::default(), &marks).expect("counts");
     let slots: Vec<_> = slots.iter().map(|slot| (slot.start - 1_795_000_000_000, slot.signed, slot.failed)).collect();
     assert_eq!(slots, [(0, 2, 1), (4000, 0, 0)]);
 }
@@ -335,6 +339,20 @@ fn a_server_that_stops_under_load_costs_nothing_that_fits_into_the_queue() {
     eventually("all are stored, none twice", LIMIT, || stored().filter(|count| *count == 3000));
     close(&store);
     assert_eq!(dropped.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_server_that_demands_tls_is_believed_by_its_certificate_alone() {
+    let postgres = Postgres::start_with_tls();
+    let place =
+        |parameters: &str| Place::Postgres(Url::new(&format!("{}{parameters}", postgres.url())).expect("a URL"));
+    let trusted = place(&format!("?sslmode=require&sslrootcert={}", postgres.certificate().display()));
+    store(&settings(trusted.clone()), &[signed(1, "4A")]);
+    assert_eq!(found(&mut archive(&trusted), &Filter::default()).len(), 1);
+    for parameters in ["?sslmode=require", "?sslmode=disable", "?sslmode=prefer"] {
+        let fault = Archive::open(&place(parameters)).err().expect("refused");
+        assert!(matches!(fault.kind, FaultKind::Unreachable | FaultKind::Denied), "{parameters}: {fault:?}");
+    }
 }
 
 #[test]

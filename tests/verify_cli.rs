@@ -60,7 +60,7 @@ fn the_json_is_that_of_the_contract() {
     assert_eq!(status, 1);
     let expected = json!({
         "schema": "waxseal.verify/1", "file": "mail", "at": AT, "from": "billing@example.com",
-        "arc": {"result": "none", "instances": 0}, "findings": [], "notes": [], "authenticates": false,
+        "arc": {"result": "none", "instances": 0}, "notes": [], "authenticates": false,
     });
     for (name, value) in expected.as_object().expect("an object") {
         assert_eq!(&report[name], value, "{name}");
@@ -228,6 +228,37 @@ fn a_recording_gives_the_same_answers_again() {
     for name in ["sel._domainkey.example.com.", "_dmarc.example.com.", "\nexample.com."] {
         assert!(seen.contains(name), "{name} in {seen}");
     }
+}
+
+#[test]
+fn a_private_key_in_dns_is_never_shown_nor_recorded() {
+    for private in key().private() {
+        for record in [
+            format!("v=DKIM1; k=rsa; p={private}"),
+            format!("v=DKIM1; k=rsa p={private}"),
+            format!("p=\"{private}\""),
+            format!("v=DKIM1; p={}", &private[..200]),
+        ] {
+            let desk = Desk::new(&Zone::default().txt("sel._domainkey.example.com", &record));
+            desk.put("mail", signed());
+            let run = |arguments: &[&str]| desk.verify(arguments.iter().copied().chain(["--at", AT, "mail"]));
+            let json = run(&["--dns", "zone", "--record-dns", "seen", "--json"]);
+            let screen = run(&["--dns", "zone"]);
+            let seen = std::fs::read_to_string(desk.path("seen")).expect("the recording");
+            for said in [stdout(&json), stderr(&json), stdout(&screen), stderr(&screen), seen.clone()] {
+                assert!(private.as_bytes().windows(12).all(|part| !said.contains(text(part))), "{record}\n{said}");
+            }
+            let report: Value = serde_json::from_str(&stdout(&json)).expect("JSON");
+            let dkim = [&report["dkim"][0]["result"], &report["dkim"][0]["reason"]];
+            assert_eq!(dkim, [&json!("permerror"), &json!("the key record holds a private key")]);
+            assert!(seen.contains("SHA-256 of the record ") && !seen.contains("not in this file"), "{seen}");
+            assert_eq!(stdout(&json), stdout(&run(&["--dns", "seen", "--json"])));
+        }
+    }
+}
+
+fn text(octets: &[u8]) -> &str {
+    std::str::from_utf8(octets).expect("text")
 }
 
 #[test]

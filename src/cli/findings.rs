@@ -7,7 +7,7 @@ use crate::{
     diagnose::{
         Placed,
         finding::{Finding, Item, Publish, Severity, Value},
-        report,
+        report, secret,
     },
     dns::{Answer, Data},
 };
@@ -118,9 +118,9 @@ impl Screen {
         let server = answer.server.map(|server| format!(" from {server}")).unwrap_or_default();
         let rcode = report::rcode(&answer.outcome);
         self.line("seen", &format!("{label}: {} {}: {rcode}{server}", answer.name, answer.kind));
-        for record in answer.records.iter().take(8) {
+        for (record, strings) in secret::records(answer).into_iter().take(8) {
             let shown = match &record.data {
-                Data::Txt(strings) => strings.iter().map(|string| short(string)).collect::<Vec<_>>().join(" "),
+                Data::Txt(_) => strings.iter().map(|string| short(string)).collect::<Vec<_>>().join(" "),
                 other => report::shown(other),
             };
             self.line("", &format!("  {} {} {shown}", record.ttl, kind(&record.data)));
@@ -138,7 +138,8 @@ impl Screen {
 
     /// A line, broken between words where it is too wide.
     fn line(&mut self, what: &str, text: &str) {
-        let text = paint::plain(text, LONGEST);
+        let text = secret::text(text);
+        let text = paint::plain(&text, LONGEST);
         let mut what = format!("{:<7}", what);
         let mut line = String::new();
         for word in text.split(' ') {

@@ -244,7 +244,7 @@ fn read_networks(value: &DeValue<'_>) -> Result<Vec<Network>, String> {
     texts(value, network)
 }
 
-fn network(text: &str) -> Result<Network, String> {
+pub(super) fn network(text: &str) -> Result<Network, String> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),

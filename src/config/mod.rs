@@ -6,6 +6,7 @@
 
 mod defaults;
 mod domain;
+pub mod import_opendkim;
 mod judge;
 mod kind;
 mod listener;

@@ -10,7 +10,7 @@ use crate::{
         record::{Key, KeyRecord},
         signature::Algorithm,
     },
-    dns::{Answer, RecordType},
+    dns::{Answer, Outcome, RecordType},
     message::Header,
     name::DomainName,
     provider::Profile,
@@ -23,7 +23,7 @@ use crate::{
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -230,13 +230,15 @@ impl KeyCase<'_> {
 /// A question for one server.
 pub type Asked = (String, RecordType);
 
-/// An SPF check with another record in place of the domain's own.
+/// An SPF check with another record in place of the domain's own, or of another client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trial {
     /// The domain judged.
     pub domain: String,
     /// The record that would stand at it.
     pub record: Vec<u8>,
+    /// The client that would have sent the message; `None` for the one that did.
+    pub client_ip: Option<IpAddr>,
 }
 
 /// What the authoritative servers of a zone say to one question.
@@ -246,8 +248,14 @@ pub struct Servers {
     pub zone: String,
     /// Each server that was asked: its name, its address, its answer, and the serial of its SOA.
     pub answers: Vec<ServerAnswer>,
-    /// The resolver's answer with DNSSEC checking switched off (the CD bit), if it was asked.
+    /// Name servers of the delegation that have no address, or none that may be asked.
+    pub without_address: Vec<String>,
+    /// After a SERVFAIL, the resolver's answer with DNSSEC checking switched off (the CD bit).
     pub unchecked: Option<Arc<Answer>>,
+    /// After a SERVFAIL, the resolver's answer to the same question once more.
+    pub again: Option<Arc<Answer>>,
+    /// The extended errors (RFC 8914) beside that: their numbers and texts.
+    pub extended: Vec<(u16, String)>,
 }
 
 /// What one server says.
@@ -261,6 +269,57 @@ pub struct ServerAnswer {
     pub answer: Arc<Answer>,
     /// The serial of its SOA.
     pub serial: Option<u32>,
+    /// The primary name server that its SOA names.
+    pub primary: Option<String>,
+    /// Does the parent of the zone point to it? Otherwise only the zone itself names it.
+    pub delegated: bool,
+    /// Did it answer only when asked without EDNS?
+    pub without_edns: bool,
+    /// How it does its office.
+    pub service: Service,
+}
+
+impl Servers {
+    /// The servers of the delegation that answer with authority.
+    pub fn serving(&self) -> impl Iterator<Item = &ServerAnswer> + Clone {
+        self.answers.iter().filter(|server| server.delegated && server.service == Service::Serves)
+    }
+}
+
+impl ServerAnswer {
+    /// In one line: `ns1.example.com 192.0.2.1 serial 7: 1 TXT record, kept for 300 s`.
+    pub fn line(&self) -> String {
+        let serial = self.serial.map_or("without serial".to_owned(), |serial| format!("serial {serial}"));
+        let ttl = self.answer.records.iter().map(|record| record.ttl).min().unwrap_or_default();
+        let what = match (self.service, &self.answer.outcome) {
+            (Service::Lame, Outcome::Records | Outcome::NoData | Outcome::NxDomain) => {
+                "answers without authority".to_owned()
+            }
+            (_, Outcome::Records) => match (self.answer.txt().count(), self.answer.only_alias()) {
+                (_, Some(target)) => format!("an alias of {target}, kept for {ttl} s"),
+                (1, None) => format!("1 TXT record, kept for {ttl} s"),
+                (count, None) => format!("{count} TXT records, kept for {ttl} s"),
+            },
+            (_, Outcome::NoData) => "no such record".to_owned(),
+            (_, Outcome::NxDomain) => "no such name (NXDOMAIN)".to_owned(),
+            (_, Outcome::Fault(fault)) => fault.to_string(),
+        };
+        let without = if self.without_edns { ", only without EDNS" } else { "" };
+        format!("{} {} {serial}: {what}{without}", self.name, self.address.ip())
+    }
+}
+
+/// How a name server serves its zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// It answers with authority.
+    Serves,
+    /// It refuses, points elsewhere, or answers without authority.
+    Lame,
+    /// It says that it failed.
+    Fails,
+    /// No usable answer came: it may as well be the way to it.
+    Silent,
 }
 
 /// What DNS said, and what is still wanted of it.
@@ -315,7 +374,16 @@ impl Facts {
 
     /// The result of an SPF check with another record in place of the domain's own.
     pub fn trial(&self, domain: &str, record: &[u8]) -> Option<&Arc<spf::Outcome>> {
-        let trial = Trial { domain: domain.to_ascii_lowercase(), record: record.to_vec() };
+        self.tried(Trial { domain: domain.to_ascii_lowercase(), record: record.to_vec(), client_ip: None })
+    }
+
+    /// The result of an SPF check with this record at the domain, had another client sent the message.
+    pub fn trial_from(&self, domain: &str, record: &[u8], client_ip: IpAddr) -> Option<&Arc<spf::Outcome>> {
+        let client_ip = Some(client_ip);
+        self.tried(Trial { domain: domain.to_ascii_lowercase(), record: record.to_vec(), client_ip })
+    }
+
+    fn tried(&self, trial: Trial) -> Option<&Arc<spf::Outcome>> {
         let known = self.trials.get(&trial);
         if known.is_none() {
             let wanted = &mut *self.wanted.borrow_mut();
@@ -337,6 +405,11 @@ impl Facts {
             }
         }
         known
+    }
+
+    /// The answer, if it is known; nothing is wanted.
+    pub fn known(&self, asked: &Asked) -> Option<&Arc<Answer>> {
+        self.answers.get(asked)
     }
 
     /// Searches that were made and need not be made again.

@@ -6,7 +6,7 @@ use super::{
     finding::{Confidence, Effect, Finding, Subject},
     key_findings, policy, propagation,
     register::{Cause, Family, Stage},
-    spf,
+    servers, spf,
 };
 use crate::{diagnose::Placed, name::DomainName};
 
@@ -71,12 +71,9 @@ pub fn findings(case: &Case<'_>, selector: Option<&DomainName>) -> Vec<Placed> {
             }),
         );
     }
-    findings.extend(match case.verdicts.spf {
-        Some(_) => spf::findings(case),
-        None => spf::domain_findings(case, domain),
-    });
+    findings.extend(spf::domain_findings(case, domain));
     findings.extend(policy::domain_findings(case, domain));
-    arrange(case.standing(), findings)
+    arrange(case.standing(), servers::without_echoes(findings))
 }
 
 fn published_key(case: &Case<'_>, domain: &DomainName, selector: &DomainName) -> Vec<Finding> {

@@ -1,9 +1,145 @@
 //! Key against signature: another key signed, or the wrong one of ours.
+//!
+//! Under RSA a key says for certain that it did not sign, and so a wrong key is told apart from changed fields. An Ed25519
+//! key only says that the signature does not verify. What damaged b= itself was excluded before.
 
-use super::{case::Case, finding::Finding};
-use crate::verify::dkim::DkimResult;
+use super::{
+    case::{Case, Match, Oracle},
+    finding::{Confidence, Finding},
+    register::{changed, key, signer as causes},
+    signature::key_lengths,
+};
+use crate::{
+    dkim::{
+        record::{Key, KeyRecord},
+        signature::Algorithm,
+    },
+    dns::Answer,
+    verify::dkim::{DkimResult, KeyState, Reason, State},
+};
+use std::sync::Arc;
 
 /// Why a sound key does not verify a sound signature, where it is the key's fault.
-pub fn findings(_case: &Case<'_>, _result: &DkimResult) -> Vec<Finding> {
-    Vec::new()
+pub fn findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
+    let other = result.key == KeyState::Other;
+    let open =
+        result.reason == Some(Reason::NotVerified) && result.signature.algorithm == Some(Algorithm::Ed25519Sha256);
+    if !other && !open {
+        return Vec::new();
+    }
+    if let Some(finding) = known_elsewhere(case, result) {
+        return vec![finding];
+    }
+    mismatch(case, result).into_iter().chain(modified(case, result)).collect()
+}
+
+/// The key that made the signature is published under another name that we know.
+fn known_elsewhere(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
+    let oracle = Oracle::Signature(result);
+    let own = result.signature.key_name()?;
+    let (answer, key) = elsewhere(case, result, &own).into_iter().find_map(|answer| {
+        let keys = answer.joined_txt().into_iter().take(4).filter_map(|text| KeyRecord::read(&text).key);
+        let mut right = keys.filter(|key| oracle.knows(key).is_signer());
+        right.next().map(|key| (answer, key))
+    })?;
+    let claim = format!("the signature names {own}, and was made with the key that is published at {}", answer.name);
+    let mut finding = Finding::breaks(&causes::USED_WRONG_KEY, Confidence::Certain, claim)
+        .dns("what stands at the other name", &answer)
+        .key("the key that made the signature", &key)
+        .fix(format!("let the signer use the key file of {own} for this selector"))
+        .fix(format!("or let it sign under the name of the key that it uses, {}", answer.name));
+    if let Some(published) = published(result) {
+        finding = finding.key("the key that the signature names", &published);
+    }
+    Some(finding)
+}
+
+/// Answers with other keys: those of the other signatures, and of the provider's other selectors.
+fn elsewhere(case: &Case<'_>, result: &DkimResult, own: &str) -> Vec<Arc<Answer>> {
+    let mut answers: Vec<Arc<Answer>> = case
+        .verdicts
+        .dkim
+        .iter()
+        .filter_map(|other| other.answer.clone())
+        .filter(|answer| answer.name != own)
+        .collect();
+    let signature = &result.signature;
+    if let (Some((profile, _)), Some(domain)) =
+        (case.expected.profile_of(signature.selector.as_ref()), &signature.domain)
+    {
+        let siblings = profile.selectors.iter().filter(|entry| Some(&entry.selector) != signature.selector.as_ref());
+        let names = siblings.take(12).map(|entry| format!("{}._domainkey.{domain}", entry.selector));
+        answers.extend(names.filter_map(|name| case.facts.txt(&name).cloned()));
+    }
+    answers
+}
+
+/// The first sound key at the name of the signature.
+fn published(result: &DkimResult) -> Option<Key> {
+    let texts = result.answer.as_ref()?.joined_txt();
+    texts.iter().take(16).find_map(|text| KeyRecord::read(text).key)
+}
+
+/// Nobody knows the key that made the signature.
+fn mismatch(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
+    let name = result.signature.key_name()?;
+    let length = result.signature.signature.as_ref()?.len();
+    let same_length = key_lengths(result).contains(&length);
+    let (confidence, claim) = match (result.key, same_length) {
+        (KeyState::Other, true) => (
+            // With the body unchanged nothing suggests that the message suffered on its way, b= included.
+            if result.body == State::Intact { Confidence::Certain } else { Confidence::Likely },
+            format!("the key at {name} is sound, and another key made the signature"),
+        ),
+        (KeyState::Other, false) => (
+            // Base64 without a remainder may also be what is left of a longer one.
+            if length.is_multiple_of(3) { Confidence::Likely } else { Confidence::Certain },
+            format!(
+                "the signature was made with a key of {} bits, and the one at {name} has {}",
+                length * 8,
+                result.key_bits.unwrap_or_default()
+            ),
+        ),
+        _ => (
+            Confidence::Possible,
+            format!("the signature does not verify under the key at {name}: another key, or a changed header"),
+        ),
+    };
+    let mut finding = Finding::breaks(&key::KEY_MISMATCH, confidence, claim);
+    if let Some(answer) = &result.answer {
+        finding = finding.dns("the question for the key", answer);
+    }
+    if let Some(key) = published(result) {
+        finding = finding.key("the published key", &key);
+    }
+    if let Some(expected) = &case.expected.key {
+        finding = finding.key("the key expected", expected);
+        if Oracle::Signature(result).knows(expected) == Match::Proven {
+            finding = finding.text("the key expected", "it verifies this signature");
+        }
+    }
+    Some(
+        finding
+            .fix(format!("compare p= at {name} with the value that the signer shows, and publish the signer's"))
+            .fix("or let the signer load the private key that belongs to the published record"),
+    )
+}
+
+/// A provider that signs only after it has seen its record has seen another one.
+fn modified(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
+    let selector = result.signature.selector.as_ref()?;
+    let (profile, _) = case.expected.profile_of(Some(selector))?;
+    let entry = profile.entry(selector).filter(|entry| profile.signs_only_when_verified && !entry.legacy)?;
+    if result.key != KeyState::Other {
+        return None;
+    }
+    let name = result.signature.key_name()?;
+    let claim = format!(
+        "the record at {name} was changed after {} verified it: it signs under {} only after it has seen its own key there",
+        profile.title, entry.selector
+    );
+    Some(
+        Finding::breaks(&changed::RECORD_MODIFIED, Confidence::Likely, claim)
+            .fix(format!("publish at {name} the value that the console shows")),
+    )
 }

@@ -13,15 +13,18 @@ pub mod finding;
 mod order;
 pub mod register;
 pub mod report;
+pub mod secret;
 
 mod activation;
 mod arc;
+mod delegation;
 pub mod domain;
 mod key_record;
 mod matching;
 mod place;
 mod policy;
 mod propagation;
+mod servers;
 mod signature;
 mod spf;
 mod transport;
@@ -31,7 +34,7 @@ pub use order::{Placed, Standing, arrange};
 
 use crate::verify::{Word, dkim::DkimResult};
 use case::{Case, KeyCase, Oracle};
-use finding::{Effect, Finding, Subject};
+use finding::{Confidence, Effect, Finding, Subject};
 
 /// Diagnoses a message: its findings, the message's own first.
 pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
@@ -45,7 +48,7 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
     let activation = activation::findings(case, &findings);
     findings.extend(activation);
     findings.extend(arc::findings(case));
-    arrange(case.standing(), findings)
+    arrange(case.standing(), servers::without_echoes(findings))
 }
 
 /// The findings of one signature, in the order of blame; what a certain cause explains is not looked for downstream.
@@ -73,22 +76,52 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     }
     findings.extend(signature::findings(case, result));
     if result.result != Word::Pass {
-        let explained = findings.iter().any(|finding| finding.effect == Effect::Breaks);
+        // What is wrong with the body says nothing about the key.
+        let explained = findings
+            .iter()
+            .any(|finding| finding.effect == Effect::Breaks && finding.cause.stage <= register::Stage::Match);
         if !explained {
             findings.extend(matching::findings(case, result));
         }
-        let changes = undo::findings(case, result, &findings);
+        let changes = changes(case, result, &findings);
         findings.extend(changes);
     }
     findings.into_iter().map(|finding| finding.about(subject.clone())).collect()
 }
 
+/// What became of the message on its way, beside what is `known`: a change that was undone leads, and blanks alone lead
+/// over a change that nothing explains.
+fn changes(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Vec<Finding> {
+    let mut changes = undo::findings(case, result, known);
+    let is_certain = |finding: &Finding| finding.effect == Effect::Breaks && finding.confidence == Confidence::Certain;
+    // A body that the signer hashed otherwise did not change.
+    if known.iter().any(|finding| is_certain(finding) && finding.cause.stage == register::Stage::Body) {
+        changes.retain(|finding| finding.cause.stage != register::Stage::Body);
+    }
+    let Some(blanks) = signature::only_blanks(case, result, known) else { return changes };
+    if changes.iter().any(|finding| is_certain(finding) && !undo::is_general(finding)) {
+        changes.push(blanks);
+    } else {
+        changes.retain(|finding| !undo::is_general(finding));
+        changes.insert(0, blanks);
+    }
+    changes
+}
+
 /// The findings of a key record: for a signature, or for a domain that is checked.
 pub fn key_findings(key: &KeyCase<'_>) -> Vec<Finding> {
-    let mut findings = transport::findings(key);
+    let mut findings = servers::findings(key);
     if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
-        findings.extend(place::findings(key));
-        findings.extend(key_record::findings(key));
+        findings.extend(transport::findings(key));
+    }
+    if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
+        let placed = place::findings(key);
+        let explained =
+            placed.iter().any(|finding| finding.effect == Effect::Breaks && finding.confidence == Confidence::Certain);
+        findings.extend(placed);
+        if !explained {
+            findings.extend(key_record::findings(key));
+        }
     }
     findings
 }

@@ -1,7 +1,7 @@
 //! Which finding leads: one primary cause for each subject that failed, the message's own first, and how grave each is.
 
 use super::{
-    finding::{Effect, Finding, Severity, Subject},
+    finding::{Confidence, Effect, Finding, Severity, Subject},
     register::Stage,
 };
 use std::cmp::Reverse;
@@ -34,8 +34,12 @@ pub fn arrange(standing: Standing<'_>, findings: Vec<Finding>) -> Vec<Placed> {
         .into_iter()
         .map(|finding| Placed { severity: severity(standing, &finding), finding, primary: false })
         .collect();
-    // A stable sort: within a stage the detector's own order stands.
-    placed.sort_by_key(|placed| (placed.finding.effect, placed.finding.cause.stage));
+    // A stable sort: within a stage the detector's own order stands. What is merely possible leads only where nothing
+    // better is known.
+    placed.sort_by_key(|placed| {
+        let finding = &placed.finding;
+        (finding.effect, finding.confidence == Confidence::Possible, finding.cause.stage)
+    });
     let mut led: Vec<Subject> = Vec::new();
     for placed in &mut placed {
         let finding = &placed.finding;

@@ -1,13 +1,17 @@
 //! Findings as JSON: `findings[]` of `waxseal.verify/1` and `waxseal.check/1`. Names here are a contract.
+//!
+//! Every text of strangers goes through [`secret`]: a private key is never shown.
 
 use super::{
     finding::{Finding, Item, Publish, Subject, Value},
     order::Placed,
     register::{Cause, SEED_TITLE, SEED_URL},
+    secret,
 };
-use crate::dns::{Answer, Data, Outcome, Record};
+use crate::dns::{Answer, Data, Outcome};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 
 /// A finding as it is shown to machines.
 #[derive(Serialize)]
@@ -19,10 +23,10 @@ pub struct Entry<'a> {
     primary: bool,
     subject: Json,
     title: &'a str,
-    claim: &'a str,
+    claim: Cow<'a, str>,
     evidence: Vec<Json>,
     ruled_out: Vec<Json>,
-    fix: &'a [String],
+    fix: Vec<Cow<'a, str>>,
     publish: Option<Json>,
     documented: Vec<Json>,
 }
@@ -43,14 +47,14 @@ pub fn entry(placed: &Placed) -> Entry<'_> {
         primary: placed.primary,
         subject: subject(finding),
         title: finding.cause.title,
-        claim: &finding.claim,
+        claim: secret::text(&finding.claim),
         evidence: finding.evidence.iter().map(item).collect(),
         ruled_out: finding
             .ruled_out
             .iter()
-            .map(|out| json!({ "cause": out.cause.code, "because": out.because }))
+            .map(|out| json!({ "cause": out.cause.code, "because": secret::text(&out.because) }))
             .collect(),
-        fix: &finding.fix,
+        fix: finding.fix.iter().map(|step| secret::text(step)).collect(),
         publish: finding.publish.as_ref().map(publish),
         documented: documented(finding.cause),
     }
@@ -74,12 +78,12 @@ fn item(item: &Item) -> Json {
     let label = &item.label;
     match &item.value {
         Value::Dns(answer) => dns(label, answer),
-        Value::Text(text) => json!({ "kind": "text", "label": label, "value": text }),
+        Value::Text(text) => json!({ "kind": "text", "label": label, "value": secret::text(text) }),
         Value::Digest(digest) => json!({ "kind": "digest", "label": label, "value": digest }),
         Value::Key { fingerprint, bits } => {
             json!({ "kind": "key", "label": label, "fingerprint": fingerprint, "bits": bits })
         }
-        Value::Header(field) => json!({ "kind": "header", "label": label, "value": field }),
+        Value::Header(field) => json!({ "kind": "header", "label": label, "value": secret::text(field) }),
         Value::Time(seconds) => json!({ "kind": "time", "label": label, "value": time(*seconds) }),
     }
 }
@@ -94,7 +98,7 @@ fn dns(label: &str, answer: &Answer) -> Json {
         "rcode": rcode(&answer.outcome),
         "authoritative": answer.authoritative,
         "ttl": answer.records.iter().map(|record| record.ttl).min().or(answer.negative.as_ref().map(|soa| soa.1)),
-        "records": answer.records.iter().map(strings).collect::<Vec<_>>(),
+        "records": records(answer),
     })
 }
 
@@ -110,15 +114,13 @@ pub fn rcode(outcome: &Outcome) -> String {
     }
 }
 
-/// The character-strings of a TXT record, one by one; other records as one text.
-fn strings(record: &Record) -> Vec<String> {
-    match &record.data {
-        Data::Txt(strings) => strings.iter().map(|string| String::from_utf8_lossy(string).into_owned()).collect(),
-        other => vec![shown(other)],
-    }
+/// Every record: the character-strings of a TXT record, one by one; other records as one text.
+fn records(answer: &Answer) -> Vec<Vec<String>> {
+    let text = |string: &Cow<'_, [u8]>| String::from_utf8_lossy(string).into_owned();
+    secret::records(answer).iter().map(|(_, strings)| strings.iter().map(text).collect()).collect()
 }
 
-/// The data of a record that is no TXT, as in a master file.
+/// The data of a record in one piece, as in a master file.
 pub fn shown(data: &Data) -> String {
     match data {
         Data::A(ip) => ip.to_string(),
@@ -126,7 +128,7 @@ pub fn shown(data: &Data) -> String {
         Data::Cname(name) | Data::Ns(name) | Data::Ptr(name) => format!("{name}."),
         Data::Mx { preference, exchange } => format!("{preference} {exchange}."),
         Data::Soa { mname, serial, minimum } => format!("{mname}. {serial} {minimum}"),
-        Data::Txt(strings) => String::from_utf8_lossy(&strings.concat()).into_owned(),
+        Data::Txt(strings) => secret::text(&String::from_utf8_lossy(&strings.concat())).into_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod canon;
 pub mod der;
 pub mod digest;
 pub mod record;
+pub mod secret;
 pub mod signature;
 pub mod tag;
 pub mod write;

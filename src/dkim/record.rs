@@ -5,6 +5,7 @@
 use super::{
     KeyType,
     der::{self, DerError, PublicKey},
+    secret,
     signature::BASE64,
     tag::{self, TagList, TagProblem},
 };
@@ -63,6 +64,8 @@ pub enum KeyFault {
     Base64,
     /// p= is no key of the type that k= says.
     Der(DerError),
+    /// It holds a private key, which from now on is everybody's. Nothing of the record may be printed.
+    PrivateKey,
     /// An Ed25519 key in a SubjectPublicKeyInfo; RFC 8463 §4 wants its 32 octets alone.
     Ed25519Spki,
 }
@@ -70,6 +73,9 @@ pub enum KeyFault {
 impl KeyRecord {
     /// Reads a record, its character-strings joined without separator.
     pub fn read(text: &[u8]) -> KeyRecord {
+        if secret::holds_private_key(text) || secret::is_stand_in(text) {
+            return KeyRecord { fault: Some(KeyFault::PrivateKey), ..KeyRecord::default() };
+        }
         let list = TagList::read(text);
         let mut record = KeyRecord {
             hashes: list.value("h").map(items),
@@ -160,6 +166,7 @@ impl fmt::Display for KeyFault {
                 write!(f, "the key is cut: {present} of {declared} octets are there")
             }
             KeyFault::Der(_) => write!(f, "p= of the key record is no public key"),
+            KeyFault::PrivateKey => write!(f, "the key record holds a private key"),
             KeyFault::Ed25519Spki => {
                 write!(f, "the Ed25519 key is published in a wrapping that RFC 8463 does not know")
             }
@@ -201,6 +208,7 @@ mod tests {
             ("v=DKIM1; k=rsa p=AAAA".into(), "unknown key type \"rsa p=AAAA\""),
             (format!("v=DKIM1; p=\"{RSA}\""), "p= of the key record is not base64"),
             (format!("v=DKIM1; p={}", &RSA[..200]), "the key is cut: 150 of 162 octets are there"),
+            ("v=DKIM1; p=MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj".into(), "the key record holds a private key"),
             (format!("v=DKIM1; k=ed25519; p={RSA}"), "p= of the key record is no public key"),
             (format!("v=DKIM1; p={ED}"), "p= of the key record is no public key"),
             (

@@ -203,8 +203,12 @@ impl Signature {
     }
 
     fn read_names(&mut self, list: &TagList<'_>) {
-        for (tag, place) in [("d", &mut self.domain), ("s", &mut self.selector)] {
+        // A top-level domain signs for nobody: d= has two labels (§3.5, domain-name), while s= may have one.
+        for (tag, place, labels) in [("d", &mut self.domain, 2), ("s", &mut self.selector, 1)] {
             match list.value(tag).map(name) {
+                Some(Ok(name)) if name.labels().count() < labels => {
+                    self.problems.push(Problem::Name(tag, NameError::SingleLabel));
+                }
                 Some(Ok(name)) => *place = Some(name),
                 Some(Err(error)) => self.problems.push(Problem::Name(tag, error)),
                 None => {}

@@ -6,6 +6,7 @@
 
 use super::{Answer, Dns, Fault, Pending, RecordType, Source};
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -88,6 +89,10 @@ impl Source for Budget {
             };
             Arc::new(Answer::fault(name, kind, fault))
         })
+    }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        self.inner.resolvers()
     }
 }
 

@@ -9,6 +9,7 @@ use super::labels::Labels;
 use super::{Answer, Data, Dns, Fault, Outcome, Pending, RecordType, Source};
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -135,6 +136,10 @@ impl Cache {
 impl Source for Cache {
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
         Box::pin(self.answer(name, kind))
+    }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        self.inner.resolvers()
     }
 }
 

@@ -6,7 +6,7 @@
 //! its deadline, come what may.
 
 use super::labels::Labels;
-use super::wire::{self, Chain, Question, Received, Reply, Step};
+use super::wire::{self, Chain, Extended, Question, Received, Referral, Reply, Step};
 use super::{Answer, Fault, Outcome, Pending, RecordType, Source, zone::Mistake};
 use hickory_resolver::{proto::op::ResponseCode, system_conf::parse_resolv_conf};
 use std::{
@@ -170,26 +170,127 @@ impl Source for Live {
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
         Box::pin(async move { Arc::new(self.answer(name, kind).await) })
     }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        if self.recursive { self.servers.clone() } else { Vec::new() }
+    }
 }
 
 /// One question to one server; the reply, or why there is none. Ends at the deadline.
 async fn exchange(server: SocketAddr, question: &Question, deadline: Instant, pace: Duration) -> Result<Reply, Fault> {
     let mut edns = true;
     loop {
-        let packet = question.encode(edns)?;
-        let received = match over_udp(server, question, &packet, deadline, pace).await? {
-            // Silence over TCP is not silence: the server has an answer, and we cannot have it.
-            Received::Truncated => {
-                timeout_at(deadline, over_tcp(server, question, &packet)).await.unwrap_or(Received::Truncated)
-            }
-            other => other,
-        };
-        match received {
-            Received::Reply(reply) => return Ok(reply),
+        match converse(server, question, edns, deadline, pace).await? {
             Received::FormErr if edns => edns = false,
-            Received::FormErr => return Err(Fault::Other(wire::rcode(ResponseCode::FormErr))),
-            Received::Fault(fault) => return Err(fault),
-            Received::Truncated | Received::Stranger => return Err(Fault::Truncated),
+            received => return usable(received).map_err(|(fault, _)| fault),
+        }
+    }
+}
+
+/// The reply, or why it cannot be used.
+fn usable(received: Received) -> Result<Reply, (Fault, Extended)> {
+    let fault = match received {
+        Received::Reply(reply) => return Ok(reply),
+        Received::Fault(fault, extended) => return Err((fault, extended)),
+        Received::Referral(_) => Fault::Other("a referral instead of an answer (a lame server)".into()),
+        Received::FormErr => Fault::Other(wire::rcode(ResponseCode::FormErr)),
+        Received::Truncated | Received::Stranger => Fault::Truncated,
+    };
+    Err((fault, Extended::new()))
+}
+
+/// One question put in one way, over UDP and, where the answer was cut, over TCP.
+async fn converse(
+    server: SocketAddr,
+    question: &Question,
+    edns: bool,
+    deadline: Instant,
+    pace: Duration,
+) -> Result<Received, Fault> {
+    let packet = question.encode(edns)?;
+    Ok(match over_udp(server, question, &packet, deadline, pace).await? {
+        // Silence over TCP is not silence: the server has an answer, and we cannot have it.
+        Received::Truncated => {
+            timeout_at(deadline, over_tcp(server, question, &packet)).await.unwrap_or(Received::Truncated)
+        }
+        other => other,
+    })
+}
+
+/// Whom a direct question is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A name server of a zone, for what it knows itself (RD clear).
+    Authoritative,
+    /// A resolver.
+    Resolver,
+    /// A resolver that shall not check signatures (CD set).
+    Unchecked,
+}
+
+/// What one server said to one question, told in full. CNAMEs that lead out of what it knows are not followed: such an
+/// answer has the outcome [`Outcome::Records`] and holds them alone.
+#[derive(Clone, Debug)]
+pub struct Direct {
+    /// The answer.
+    pub answer: Answer,
+    /// There was none to the question with EDNS, and one to the question without.
+    pub without_edns: bool,
+    /// What the server said about a fault.
+    pub extended: Extended,
+    /// Where it pointed instead of answering.
+    pub referral: Option<Referral>,
+}
+
+/// Asks this server alone and past every cache, for no longer than `patience`. Where nothing came in half of that time,
+/// or the question was not understood, it is asked without EDNS.
+pub async fn ask(server: SocketAddr, name: &str, kind: RecordType, role: Role, patience: Duration) -> Direct {
+    let nothing = |answer| Direct { answer, without_edns: false, extended: Extended::new(), referral: None };
+    let asked = match Labels::from_question(name) {
+        Ok(asked) => asked,
+        Err(why) => return nothing(Answer::fault(name, kind, Fault::Unaskable(why))),
+    };
+    let mut question = Question::new(asked.clone(), kind, role != Role::Authoritative);
+    question.unchecked = role == Role::Unchecked;
+    let (start, pace) = (Instant::now(), patience / (2 * TRIES));
+    let mut direct = nothing(Answer::new(asked.text(), kind, Outcome::Fault(Fault::Timeout)));
+    let mut received = converse(server, &question, true, start + patience / 2, pace).await;
+    if matches!(received, Err(Fault::Timeout) | Ok(Received::FormErr)) {
+        let plain = converse(server, &question, false, start + patience, pace).await;
+        if matches!(plain, Ok(Received::Reply(_) | Received::Referral(_))) {
+            (received, direct.without_edns) = (plain, true);
+        }
+    }
+    direct.take(Chain::new(asked, kind), server, received);
+    direct.answer.took = start.elapsed();
+    direct
+}
+
+impl Direct {
+    fn take(&mut self, mut chain: Chain, server: SocketAddr, received: Result<Received, Fault>) {
+        let answer = &mut self.answer;
+        let received = match received {
+            Ok(received) => received,
+            Err(fault) => {
+                answer.outcome = Outcome::Fault(fault);
+                return;
+            }
+        };
+        answer.server = Some(server);
+        if let Received::Referral(referral) = &received {
+            self.referral = Some(referral.clone());
+        }
+        match usable(received) {
+            Ok(reply) => {
+                answer.outcome = match chain.follow(&reply) {
+                    Step::End(outcome) => outcome,
+                    Step::Ask(_) => Outcome::Records,
+                };
+                (answer.authoritative, answer.authenticated) = (reply.authoritative, reply.authenticated);
+                answer.negative = if answer.is_negative() { reply.negative() } else { None };
+                answer.records = chain.records;
+            }
+            Err((fault, extended)) => (answer.outcome, self.extended) = (Outcome::Fault(fault), extended),
         }
     }
 }

@@ -223,6 +223,14 @@ impl Answer {
         })
     }
 
+    /// The end of the chain, where an answer holds aliases alone: what a server says that does not know more.
+    pub fn only_alias(&self) -> Option<String> {
+        match (&self.outcome, &self.records.last()?.data) {
+            (Outcome::Records, Data::Cname(target)) if self.kind != RecordType::Cname => Some(target.clone()),
+            _ => None,
+        }
+    }
+
     /// Does this answer say that there is nothing of this type at the name?
     pub fn is_negative(&self) -> bool {
         matches!(self.outcome, Outcome::NoData | Outcome::NxDomain)
@@ -242,6 +250,11 @@ pub type Pending<'a> = std::pin::Pin<Box<dyn Future<Output = Arc<Answer>> + Send
 pub trait Source: Send + Sync {
     /// Answers one question. `name` is without a final dot and may be any text, hostile included.
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a>;
+
+    /// The recursive resolvers behind it; none where no network is asked.
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        Vec::new()
+    }
 }
 
 impl Dns {
@@ -253,6 +266,11 @@ impl Dns {
     /// Asks one question. `name` may be any text; what cannot be asked is a [`Fault::Unaskable`].
     pub async fn query(&self, name: &str, kind: RecordType) -> Arc<Answer> {
         self.source.query(name, kind).await
+    }
+
+    /// The recursive resolvers that are asked in the end; none where answers come from files.
+    pub fn resolvers(&self) -> Vec<SocketAddr> {
+        self.source.resolvers()
     }
 
     /// Asks for TXT records at a name.

@@ -3,13 +3,16 @@
 //! Owners stand in order, so that two runs with the same answers give the same file. A name that exists without records
 //! gets one of a type that nobody asks for; a negative answer gets its SOA. Faults cannot be said in a master file: they
 //! stand in it as comments, and so does whatever else the file, once read back, would answer differently.
+//! A record with a private key is withheld: its fingerprint stands in its place.
 
 use super::labels::escape;
 use super::{Answer, Data, Dns, Fault, Outcome, Pending, Record, RecordType, Source, zone};
+use crate::dkim::secret;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
     io,
+    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -73,12 +76,37 @@ impl Source for Recorder {
             let mut answers = self.answers();
             // The first answer stays, as it was the first that was used; but any answer says more than none.
             if answers.get(&key).is_none_or(|earlier| matches!(earlier.outcome, Outcome::Fault(_))) {
-                answers.insert(key, answer.clone());
+                answers.insert(key, without_secrets(&answer));
             }
             drop(answers);
             answer
         })
     }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        self.inner.resolvers()
+    }
+}
+
+/// The answer as it may be kept: no private key in it.
+fn without_secrets(answer: &Arc<Answer>) -> Arc<Answer> {
+    let stand_in = |data: &Data| match data {
+        Data::Txt(strings) => {
+            let text = strings.concat();
+            secret::holds_private_key(&text).then(|| Data::Txt(vec![secret::stand_in(&text).into_bytes().into()]))
+        }
+        _ => None,
+    };
+    if !answer.records.iter().any(|record| stand_in(&record.data).is_some()) {
+        return answer.clone();
+    }
+    let mut kept = Answer::clone(answer);
+    for record in &mut kept.records {
+        if let Some(data) = stand_in(&record.data) {
+            record.data = data;
+        }
+    }
+    Arc::new(kept)
 }
 
 /// The records to write.

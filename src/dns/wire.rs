@@ -7,18 +7,29 @@ use super::labels::Labels;
 use super::{Data, Fault, MAX_CNAMES, Outcome, Record, RecordType, generic};
 use hickory_resolver::proto::{
     op::{Edns, Message, MessageType, Query, ResponseCode},
-    rr::{self, DNSClass, Name, RData},
+    rr::{
+        self, DNSClass, Name, RData,
+        rdata::opt::{EdnsCode, EdnsOption},
+    },
 };
-use std::collections::HashSet;
+use std::{collections::HashSet, net::IpAddr};
 
 /// The largest UDP answer that we ask for: it crosses any path unfragmented (DNS flag day 2020).
 const UDP_PAYLOAD: u16 = 1232;
+
+/// The option of EDNS that says more about a fault (RFC 8914 §2).
+const EXTENDED_ERROR: u16 = 15;
+
+/// Extended DNS errors: their numbers in IANA's registry, and what the server says beside them.
+pub type Extended = Vec<(u16, String)>;
 
 /// A question as it goes out.
 pub(crate) struct Question {
     pub(crate) name: Labels,
     pub(crate) kind: RecordType,
     pub(crate) recursive: bool,
+    /// Asks a resolver not to check signatures (the CD bit, RFC 4035 §3.2.2).
+    pub(crate) unchecked: bool,
     /// Random; a reply must repeat it.
     id: u16,
 }
@@ -34,7 +45,18 @@ pub(crate) enum Received {
     /// An answer.
     Reply(Reply),
     /// The answer, and it cannot be used.
-    Fault(Fault),
+    Fault(Fault, Extended),
+    /// The server points to others.
+    Referral(Referral),
+}
+
+/// Where a server points that does not have the zone itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referral {
+    /// The zone that is delegated.
+    pub zone: String,
+    /// Its name servers, and their addresses as far as they came along.
+    pub servers: Vec<(String, Vec<IpAddr>)>,
 }
 
 /// An answer: the records that may belong to the question, in the order received.
@@ -56,7 +78,7 @@ pub(crate) enum Step {
 
 impl Question {
     pub(crate) fn new(name: Labels, kind: RecordType, recursive: bool) -> Question {
-        Question { name, kind, recursive, id: Message::query().metadata.id }
+        Question { name, kind, recursive, unchecked: false, id: Message::query().metadata.id }
     }
 
     /// The octets to send.
@@ -64,6 +86,7 @@ impl Question {
         let mut message = Message::query();
         message.metadata.id = self.id;
         message.metadata.recursion_desired = self.recursive;
+        message.metadata.checking_disabled = self.unchecked;
         // Asks for the AD bit without asking for signatures (RFC 6840 §5.7).
         message.metadata.authentic_data = true;
         let name = Name::from_labels(self.name.iter()).map_err(|error| Fault::Unaskable(error.to_string()))?;
@@ -89,7 +112,7 @@ impl Question {
         }
         let message = match Message::from_vec(octets) {
             Ok(message) => message,
-            Err(error) => return Received::Fault(Fault::Other(format!("an answer that cannot be read: {error}"))),
+            Err(error) => return unusable(Fault::Other(format!("an answer that cannot be read: {error}"))),
         };
         let code = message.metadata.response_code;
         match message.queries.as_slice() {
@@ -101,9 +124,9 @@ impl Question {
         match code {
             ResponseCode::NoError | ResponseCode::NXDomain => self.reply(message),
             ResponseCode::FormErr => Received::FormErr,
-            ResponseCode::ServFail => Received::Fault(Fault::ServFail),
-            ResponseCode::Refused => Received::Fault(Fault::Refused),
-            code => Received::Fault(Fault::Other(rcode(code))),
+            ResponseCode::ServFail => Received::Fault(Fault::ServFail, extended(&message)),
+            ResponseCode::Refused => Received::Fault(Fault::Refused, extended(&message)),
+            code => Received::Fault(Fault::Other(rcode(code)), extended(&message)),
         }
     }
 
@@ -125,7 +148,7 @@ impl Question {
         for record in message.answers.iter().filter(|record| record.dns_class == DNSClass::IN) {
             match read_record(record) {
                 Ok(found) => reply.records.extend(found),
-                Err(why) => return Received::Fault(Fault::Other(format!("an answer that cannot be read: {why}"))),
+                Err(why) => return unusable(Fault::Other(format!("an answer that cannot be read: {why}"))),
             }
         }
         for record in &message.authorities {
@@ -133,14 +156,56 @@ impl Question {
                 reply.soa = Some((owner, seconds(record.ttl).min(soa.minimum)));
             }
         }
-        let referral = message.authorities.iter().any(|record| matches!(record.data, RData::NS(_)));
+        let referral = referral(&message);
         let silent = reply.records.is_empty() && reply.exists && reply.soa.is_none();
-        if silent && referral && !reply.authoritative {
+        match referral {
             // RFC 2308 §2.2: name servers without a SOA point elsewhere, they do not deny.
-            return Received::Fault(Fault::Other("a referral instead of an answer (a lame server)".into()));
+            Some(referral) if silent && !reply.authoritative => Received::Referral(referral),
+            _ => Received::Reply(reply),
         }
-        Received::Reply(reply)
     }
+}
+
+fn unusable(fault: Fault) -> Received {
+    Received::Fault(fault, Extended::new())
+}
+
+/// The extended errors in a reply; text that is cut short is none.
+fn extended(message: &Message) -> Extended {
+    let options = message.edns.iter().flat_map(|edns| edns.options().get_all(EdnsCode::Unknown(EXTENDED_ERROR)));
+    options
+        .filter_map(|option| match option {
+            EdnsOption::Unknown(_, data) => {
+                let (code, text) = data.split_first_chunk()?;
+                Some((u16::from_be_bytes(*code), String::from_utf8_lossy(text).into_owned()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The name servers in the authority section, with the addresses beside them.
+fn referral(message: &Message) -> Option<Referral> {
+    let mut zone = None;
+    let mut servers: Vec<(String, Vec<IpAddr>)> = Vec::new();
+    for record in &message.authorities {
+        if let (RData::NS(server), Ok(owner)) = (&record.data, text(&record.name))
+            && zone.get_or_insert_with(|| owner.clone()) == &owner
+            && let Ok(server) = text(&server.0)
+        {
+            servers.push((server, Vec::new()));
+        }
+    }
+    for record in &message.additionals {
+        let ip = match &record.data {
+            RData::A(a) => IpAddr::V4(a.0),
+            RData::AAAA(aaaa) => IpAddr::V6(aaaa.0),
+            _ => continue,
+        };
+        let Ok(owner) = text(&record.name) else { continue };
+        servers.iter_mut().filter(|(server, _)| *server == owner).for_each(|(_, known)| known.push(ip));
+    }
+    Some(Referral { zone: zone?, servers })
 }
 
 /// The names that a question has led through, and the records met on the way.

@@ -50,6 +50,9 @@ pub fn bounded(mut event: Event) -> Event {
     for cause in &mut event.causes {
         cut(&mut cause.cause, NAME);
         cut(&mut cause.confidence, NAME);
+        for text in [&mut cause.claim, &mut cause.documented, &mut cause.fix].into_iter().flatten() {
+            cut(text, LINE);
+        }
     }
     event
 }

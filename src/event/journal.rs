@@ -117,6 +117,11 @@ impl fmt::Display for Text<'_> {
             pair(f, "cause", Some(&cause.cause))?;
             pair(f, "confidence", Some(&cause.confidence))?;
         }
+        if let Some(first) = event.causes.first() {
+            pair(f, "claim", first.claim.as_deref())?;
+            pair(f, "documented", first.documented.as_deref())?;
+            pair(f, "fix", first.fix.as_deref())?;
+        }
         write!(f, " size={} millis={}", event.size, event.millis)
     }
 }

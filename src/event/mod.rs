@@ -10,7 +10,12 @@ pub mod store;
 
 pub use journal::Journal;
 
-use crate::{clock, name::DomainName, verify::message::Verdicts};
+use crate::{
+    clock,
+    diagnose::{finding::Finding, register::SEED_TITLE},
+    name::DomainName,
+    verify::message::Verdicts,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -125,6 +130,29 @@ pub struct CauseEvent {
     pub cause: String,
     /// certain, likely or possible.
     pub confidence: String,
+    /// What was found, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// Where it is documented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documented: Option<String>,
+    /// What to do first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl CauseEvent {
+    /// The cause of a finding.
+    pub fn of(finding: &Finding) -> CauseEvent {
+        let seed = finding.cause.seed_section().map(|section| format!("{SEED_TITLE}, {}", section.title));
+        CauseEvent {
+            cause: finding.cause.code.into(),
+            confidence: finding.confidence.as_str().into(),
+            claim: Some(finding.claim.clone()),
+            documented: seed.or_else(|| finding.cause.see.first().map(ToString::to_string)),
+            fix: finding.fix.first().cloned(),
+        }
+    }
 }
 
 impl Event {

@@ -3,6 +3,7 @@
 //! This folder alone knows indymilter. Callbacks are thin: they take plain values out of the context and hand them to
 //! `session`. What a session answers is decided in [`route`] and `sign`; which sockets are served, in [`server`].
 
+mod diagnosing;
 mod edits;
 mod listen;
 mod policy;
@@ -205,12 +206,12 @@ fn status(reply: &mut impl SetErrorReply, verdict: Verdict) -> Status {
     match verdict {
         Verdict::Continue => Status::Continue,
         Verdict::Accept => Status::Accept,
-        Verdict::Tempfail(text) => {
-            explain(reply, "451", "4.7.0", &text);
+        Verdict::Tempfail(why) => {
+            explain(reply, "451", &format!("4.{}", why.status), &why.text);
             Status::Tempfail
         }
-        Verdict::Reject { status, text } => {
-            explain(reply, "550", status, &text);
+        Verdict::Reject(why) => {
+            explain(reply, "550", &format!("5.{}", why.status), &why.text);
             Status::Reject
         }
     }

@@ -4,6 +4,7 @@
 
 use super::{
     Connection, callbacks,
+    diagnosing::Diagnosing,
     listen::{self, Acceptor, Bound, ListenError},
     state::{Active, Open, Shared},
 };
@@ -56,6 +57,7 @@ impl Server {
             journal,
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
+            diagnosing: Diagnosing::default(),
             active: ArcSwap::from_pointee(Active::new(settings, None, &host)),
             host,
         });

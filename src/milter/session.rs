@@ -4,6 +4,7 @@
 //! [`Verdict`] and [`Edit`]. Nothing of one message survives into the next.
 
 use super::{
+    diagnosing,
     edits::{Edit, Removable},
     policy,
     route::{self, Client, Facts, Route},
@@ -88,14 +89,9 @@ pub enum Verdict {
     /// Done with this message.
     Accept,
     /// Try again later; with a text for the sender's side.
-    Tempfail(String),
-    /// Refused for good.
-    Reject {
-        /// The enhanced status code (RFC 3463).
-        status: &'static str,
-        /// A text for the sender's side.
-        text: String,
-    },
+    Tempfail(policy::Reply),
+    /// Refused for good; with a text for the sender's side.
+    Reject(policy::Reply),
 }
 
 const CANNOT_SIGN: &str = "Message cannot be signed at the moment";
@@ -170,7 +166,7 @@ impl Session {
                 self.unsigned(queue_id, None, reason.into())
             }
             Route::Verify => {
-                message.go_on_verifying(client);
+                message.go_on_verifying(client, self.shared.diagnosing.copy());
                 return Verdict::Continue;
             }
             Route::Pass(why) => {
@@ -206,7 +202,7 @@ impl Session {
         let (edits, verdict) = match std::mem::replace(&mut message.work, Work::None) {
             Work::Sign(signing) => self.sign(queue_id, signing),
             Work::Verify(verifying) => match verifying.finish(&message.header).await {
-                Some(verdicts) => self.verified(queue_id, &verdicts),
+                Some(judged) => self.verified(queue_id, judged),
                 None => (Vec::new(), Verdict::Tempfail(CANNOT_VERIFY.into())),
             },
             Work::Clean => (message.cleaning_edits(message.listener.reinjected), Verdict::Accept),
@@ -266,7 +262,10 @@ impl Session {
         }
         match why.lasting {
             _ if observe => Verdict::Accept,
-            true => Verdict::Reject { status: "5.6.0", text: format!("Message cannot be signed: {}", why.reason) },
+            true => Verdict::Reject(policy::Reply {
+                status: "6.0",
+                text: format!("Message cannot be signed: {}", why.reason),
+            }),
             false => Verdict::Tempfail(CANNOT_SIGN.into()),
         }
     }
@@ -279,7 +278,28 @@ impl Session {
         Verdict::Accept
     }
 
-    fn verified(&self, queue_id: &str, verdicts: &Verdicts) -> (Vec<Edit>, Verdict) {
+    fn verified(&mut self, queue_id: &str, judged: verifying::Judged) -> (Vec<Edit>, Verdict) {
+        let verifying::Judged { verdicts, body } = judged;
+        let answer = self.answer(queue_id, &verdicts);
+        // The MTA has its answer before anybody asks why.
+        if let (Some(event), Some(message)) =
+            (self.event(queue_id, event::Action::Verify, Direction::In), self.message.take())
+        {
+            let envelope = verdicts.spf.as_ref().map(|spf| spf.envelope.clone());
+            let judged = diagnosing::Judged {
+                envelope: envelope.unwrap_or_else(|| self.envelope(&message.mail_from)),
+                event: event.with_verdicts(&verdicts),
+                header: message.header,
+                at: clock::unix_seconds(),
+                verdicts,
+                body,
+            };
+            self.shared.diagnosing.begin(&self.shared, &message.active, judged);
+        }
+        answer
+    }
+
+    fn answer(&self, queue_id: &str, verdicts: &Verdicts) -> (Vec<Edit>, Verdict) {
         let Some(message) = &self.message else { return (Vec::new(), Verdict::Accept) };
         let decision = policy::decide(&message.active.settings.verify.actions, verdicts);
         if let Some(event) = self.event(queue_id, event::Action::Verify, Direction::In) {
@@ -287,8 +307,8 @@ impl Session {
             if self.no_address(verdicts) {
                 event.spf = Some("none".into());
             }
-            if decision.action != Action::Accept {
-                event.reason = Some(decision.why.clone());
+            if !decision.why.text.is_empty() {
+                event.reason = Some(decision.why.text.clone());
             }
             self.shared.journal.write(&event);
         }
@@ -297,11 +317,11 @@ impl Session {
         match decision.action {
             Action::Accept => (edits, Verdict::Accept),
             Action::Quarantine => {
-                edits.push(Edit::Quarantine(decision.why));
+                edits.push(Edit::Quarantine(decision.why.text));
                 (edits, Verdict::Accept)
             }
             Action::Tempfail => (Vec::new(), Verdict::Tempfail(decision.why)),
-            Action::Reject => (Vec::new(), Verdict::Reject { status: "5.7.1", text: decision.why }),
+            Action::Reject => (Vec::new(), Verdict::Reject(decision.why)),
         }
     }
 
@@ -385,14 +405,14 @@ impl Transaction {
         format!("its header is larger than limits.header_bytes = {}", self.active.settings.limits.header_bytes)
     }
 
-    fn go_on_verifying(&mut self, client: Client) {
+    fn go_on_verifying(&mut self, client: Client, copy: diagnosing::Copy) {
         let now = clock::unix_seconds();
         let handover = if self.is_relay(client) { self.handover() } else { None };
         if let Work::Verify(verifying) = &mut self.work {
             if let Some(envelope) = handover {
                 verifying.ask_spf(&self.active, envelope, now);
             }
-            verifying.end_of_header(&self.active, &self.header, now);
+            verifying.end_of_header(&self.active, &self.header, copy, now);
         }
     }
 

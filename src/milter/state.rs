@@ -1,5 +1,6 @@
 //! What all sessions share: the settings and keys in force, the journal, and how many sessions are open.
 
+use super::diagnosing::Diagnosing;
 use crate::{
     config::{MAX_CONNECTIONS, Settings, Verifying},
     dns::{Dns, cache, live},
@@ -41,6 +42,8 @@ pub struct Shared {
     pub open: Arc<Open>,
     /// Which domains and keys have had their self-check.
     pub checked: Checked,
+    /// Failed messages that are looked into.
+    pub diagnosing: Diagnosing,
 }
 
 impl Active {

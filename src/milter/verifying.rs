@@ -3,7 +3,7 @@
 //! SPF is asked for at MAIL FROM, keys and policies at the end of the header, so that waiting for DNS overlaps the
 //! transfer. Tasks that wait for DNS end with the message, answered or not.
 
-use super::state::Active;
+use super::{diagnosing::Copy, state::Active};
 use crate::{
     address,
     authres::claims,
@@ -19,6 +19,7 @@ pub const FIELD_NAME: &str = "Authentication-Results";
 
 /// A message being verified.
 pub struct Verifying {
+    active: Arc<Active>,
     dns: Dns,
     spf: JoinSet<Option<SpfVerdict>>,
     header: Option<AtHeader>,
@@ -28,6 +29,16 @@ pub struct Verifying {
 struct AtHeader {
     verifier: Verifier,
     answers: JoinSet<Answers>,
+    /// The body, kept while a signature is undecided.
+    copy: Option<Copy>,
+}
+
+/// A message that was judged.
+pub struct Judged {
+    /// The verdicts.
+    pub verdicts: Verdicts,
+    /// The body, if a copy was kept.
+    pub body: Option<Copy>,
 }
 
 impl Verifying {
@@ -35,7 +46,7 @@ impl Verifying {
     pub fn begin(active: &Arc<Active>, envelope: Option<Envelope>, now: u64) -> Verifying {
         let timeout = active.settings.verify.dns_timeout;
         let dns = Dns::new(budget::Budget::new(active.dns.clone(), budget::QUESTIONS, timeout));
-        let mut verifying = Verifying { dns, spf: JoinSet::new(), header: None };
+        let mut verifying = Verifying { active: active.clone(), dns, spf: JoinSet::new(), header: None };
         if let Some(envelope) = envelope {
             verifying.ask_spf(active, envelope, now);
         }
@@ -49,7 +60,8 @@ impl Verifying {
     }
 
     /// The header is complete: asks for what its signatures and its author need.
-    pub fn end_of_header(&mut self, active: &Arc<Active>, header: &Header, now: u64) {
+    /// `copy` is where the body is kept if there is a signature to be looked into.
+    pub fn end_of_header(&mut self, active: &Arc<Active>, header: &Header, copy: Copy, now: u64) {
         let author = address::author_domain(header).ok();
         let own = active.settings.domains.keys();
         // Our own domains matter only where there are few: a hundred thousand are not compared with every signature.
@@ -59,25 +71,31 @@ impl Verifying {
         let dns = self.dns.clone();
         let mut answers = JoinSet::new();
         answers.spawn(async move { questions.ask(&dns).await });
-        self.header = Some(AtHeader { verifier, answers });
+        let copy = verifier.is_signed().then_some(copy);
+        self.header = Some(AtHeader { verifier, answers, copy });
     }
 
     /// The next piece of the body.
     pub fn body(&mut self, piece: &[u8]) {
         if let Some(at_header) = &mut self.header {
             at_header.verifier.body(piece);
+            if let Some(copy) = &mut at_header.copy {
+                copy.take(piece);
+            }
         }
     }
 
     /// The body is through: waits for what is still asked, and judges. `None` if a task of ours died.
-    pub async fn finish(mut self, header: &Header) -> Option<Verdicts> {
-        let AtHeader { verifier, mut answers } = self.header.take()?;
+    pub async fn finish(mut self, header: &Header) -> Option<Judged> {
+        let AtHeader { verifier, mut answers, copy } = self.header.take()?;
         let spf = match self.spf.join_next().await {
             Some(spf) => spf.ok()?,
             None => None,
         };
         let answers = answers.join_next().await?.ok()?;
-        Some(Verdicts::conclude(&self.dns, header, verifier, answers, spf).await)
+        let mut verdicts = Verdicts::conclude(&self.dns, header, verifier, answers, spf).await;
+        verdicts.believe(header, &self.active.settings.verify.trusted_sealers);
+        Some(Judged { verdicts, body: copy })
     }
 }
 

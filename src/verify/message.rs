@@ -8,7 +8,7 @@ use super::{
     Word,
     arc::{self, ArcResult},
     dkim::{self, DkimResult},
-    dmarc::{self, Authenticated, Discovery, SpfIdentity},
+    dmarc::{self, Authenticated, Discovery, DmarcResult, SpfIdentity},
     spf::{self, Limits, Query, Scope, SpfResult},
 };
 use crate::{
@@ -73,6 +73,8 @@ pub struct Verdicts {
     pub dkim: Vec<DkimResult>,
     /// The chain of seals and who sealed; it changes no other verdict.
     pub arc: ArcResult,
+    /// Who of trusted sealers saw the author authenticate, where DMARC fails now ([`Verdicts::believe`]).
+    pub vouched: Option<arc::Vouched>,
     /// `None` where the client is not known.
     pub spf: Option<SpfVerdict>,
     /// DMARC.
@@ -109,6 +111,11 @@ impl Verifier {
     /// Reads the signatures and the seals of a header; `preferred` and `now` as in [`dkim::Verifier::new`].
     pub fn new(header: &Header, preferred: &[DomainName], now: u64) -> Verifier {
         Verifier { dkim: dkim::Verifier::new(header, preferred, now), arc: arc::Verifier::new(header, now) }
+    }
+
+    /// Is there a signature?
+    pub fn is_signed(&self) -> bool {
+        !self.dkim.is_empty()
     }
 
     /// Takes the next piece of the body, cut anywhere.
@@ -182,7 +189,17 @@ impl Verdicts {
             Some((state, spf.main.domain.as_ref()?, identity))
         });
         let dmarc = answers.discovery.judge(dns, &signed, sent).await;
-        Verdicts { author: address::author_domain(header), dkim, arc, spf, dmarc }
+        Verdicts { author: address::author_domain(header), dkim, arc, vouched: None, spf, dmarc }
+    }
+
+    /// Reads what the chain says where DMARC fails, if all its sealers are `trusted`. No result changes.
+    pub fn believe(&mut self, header: &Header, trusted: &[DomainName]) {
+        if self.dmarc.result == DmarcResult::Fail
+            && let Ok(author) = &self.author
+        {
+            let aligned = |domain: &DomainName| self.dmarc.aligns(domain);
+            self.vouched = arc::vouched(header, &self.arc, trusted, author, aligned);
+        }
     }
 
     /// Our Authentication-Results.
@@ -191,11 +208,18 @@ impl Verdicts {
         let prefixes = authres::signature_prefixes(&prefixes);
         let mut results: Vec<MethodResult> =
             self.dkim.iter().zip(prefixes).map(|(result, prefix)| dkim_result(result, prefix)).collect();
+        if results.is_empty() {
+            // Said, because silence would look as if nobody had looked (RFC 8601 §2.7.1).
+            results.push(MethodResult::new("dkim", "none"));
+        }
         if let Some(spf) = &self.spf {
             results.push(spf.main_result());
             results.extend(spf.helo.as_ref().map(helo_result));
         }
-        results.push(self.dmarc.method_result());
+        results.push(match &self.vouched {
+            Some(vouched) => self.dmarc.method_result().with_comment(&format!("but {vouched}")),
+            None => self.dmarc.method_result(),
+        });
         results.extend(self.arc.method_result(self.spf.as_ref().and_then(|spf| spf.envelope.client_ip)));
         AuthResults { authserv_id: authserv_id.into(), results }
     }

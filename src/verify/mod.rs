@@ -7,6 +7,7 @@ pub mod dkim;
 pub mod dmarc;
 pub mod message;
 pub mod spf;
+pub mod standing;
 
 use serde::Serialize;
 use std::fmt;

@@ -5,6 +5,7 @@
 
 use aws_lc_rs::{
     digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest},
+    encoding::AsBigEndian,
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -43,6 +44,39 @@ impl Key {
         match self {
             Key::Rsa(key) => STANDARD.encode(key.to_public_key().to_pkcs1_der().expect("a key has a form")),
             Key::Ed25519(_) => panic!("only RSA keys have it"),
+        }
+    }
+
+    /// What must never stand in p=, and does where somebody publishes the wrong file: the private key in both forms.
+    pub fn private(&self) -> [String; 2] {
+        use rsa::{pkcs1::EncodeRsaPrivateKey, pkcs8::EncodePrivateKey};
+        match self {
+            Key::Rsa(key) => {
+                let (pkcs8, pkcs1) = (key.to_pkcs8_der(), key.to_pkcs1_der());
+                let form = "a key has a form";
+                [STANDARD.encode(pkcs8.expect(form).as_bytes()), STANDARD.encode(pkcs1.expect(form).as_bytes())]
+            }
+            Key::Ed25519(_) => panic!("only RSA keys have both"),
+        }
+    }
+
+    /// The private key in the form of PEM, as PKCS#8.
+    pub fn pem(&self) -> String {
+        let der = match self {
+            Key::Rsa(_) => self.private()[0].clone(),
+            Key::Ed25519(pair) => STANDARD.encode(pair.to_pkcs8v1().expect("a key has a form").as_ref()),
+        };
+        let lines: Vec<&str> = der.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    }
+
+    /// The seed of an Ed25519 key, in base64.
+    pub fn seed(&self) -> String {
+        match self {
+            Key::Ed25519(pair) => {
+                STANDARD.encode(pair.seed().and_then(|seed| seed.as_be_bytes()).expect("it has one").as_ref())
+            }
+            Key::Rsa(_) => panic!("only Ed25519 keys have one"),
         }
     }
 
@@ -91,6 +125,7 @@ pub struct Signer<'a> {
     key: &'a Key,
     tags: Vec<(String, Vec<u8>)>,
     suffix: Vec<u8>,
+    prepared_as: Option<&'static str>,
 }
 
 impl<'a> Signer<'a> {
@@ -111,12 +146,18 @@ impl<'a> Signer<'a> {
             ("b", ""),
         ];
         let tags = tags.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-        Signer { name: "DKIM-Signature", key, tags: tags.into(), suffix: Vec::new() }
+        Signer { name: "DKIM-Signature", key, tags: tags.into(), suffix: Vec::new(), prepared_as: None }
     }
 
     /// For another field than DKIM-Signature.
     pub fn named(mut self, name: &'static str) -> Signer<'a> {
         self.name = name;
+        self
+    }
+
+    /// Prepares header and body in this form, whatever c= says.
+    pub fn prepared_as(mut self, form: &'static str) -> Signer<'a> {
+        self.prepared_as = Some(form);
         self
     }
 
@@ -176,6 +217,7 @@ impl<'a> Signer<'a> {
 
     fn canonicalization(&self) -> (bool, bool) {
         let text = match self.get("c") {
+            _ if self.prepared_as.is_some() => self.prepared_as.unwrap_or_default().into(),
             b"" if self.name != "DKIM-Signature" => "relaxed/relaxed".into(),
             text => String::from_utf8_lossy(text).into_owned(),
         };

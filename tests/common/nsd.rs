@@ -21,7 +21,7 @@ impl Nsd {
     #[track_caller]
     pub fn start(zones: &[(&str, &str)]) -> Nsd {
         for _ in 0..5 {
-            let mut nsd = Nsd::launch(zones);
+            let mut nsd = Nsd::launch(zones, free_address());
             let answers = eventually("NSD answers or ends", Duration::from_secs(30), || match nsd.process.ended() {
                 Some(_) => Some(false),
                 None => serves(nsd.address, zones[0].0).unwrap_or(false).then_some(true),
@@ -34,9 +34,19 @@ impl Nsd {
         panic!("no free port for NSD in five tries");
     }
 
-    fn launch(zones: &[(&str, &str)]) -> Nsd {
+    /// As [`Nsd::start`], at this address, which is free.
+    #[track_caller]
+    pub fn start_at(address: SocketAddr, zones: &[(&str, &str)]) -> Nsd {
+        let mut nsd = Nsd::launch(zones, address);
+        eventually("NSD answers", Duration::from_secs(30), || {
+            assert!(nsd.process.ended().is_none(), "NSD ended: {}", nsd.said());
+            serves(address, zones[0].0).unwrap_or(false).then_some(())
+        });
+        nsd
+    }
+
+    fn launch(zones: &[(&str, &str)], address: SocketAddr) -> Nsd {
         let folder = open_folder();
-        let address = free_address();
         let at = |file: &str| folder.path().join(file).display().to_string();
         let mut config = format!(
             "server:\n ip-address: {}@{}\n username: \"\"\n chroot: \"\"\n database: \"\"\n \
@@ -52,8 +62,10 @@ impl Nsd {
             at("log"),
         );
         for (origin, text) in zones {
-            fs::write(folder.path().join(origin), text).expect("a zone file");
-            config += &format!("zone:\n name: \"{origin}\"\n zonefile: \"{origin}\"\n");
+            // The root has no file name of its own.
+            let file = format!("zone-{origin}");
+            fs::write(folder.path().join(&file), text).expect("a zone file");
+            config += &format!("zone:\n name: \"{origin}\"\n zonefile: \"{file}\"\n");
         }
         let file = folder.path().join("nsd.conf");
         fs::write(&file, config).expect("a configuration");
@@ -89,7 +101,7 @@ impl Drop for Nsd {
 /// Is there an answer to a question for the SOA of this zone?
 fn serves(server: SocketAddr, origin: &str) -> io::Result<bool> {
     let mut query = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in origin.split('.') {
+    for label in origin.split('.').filter(|label| !label.is_empty()) {
         query.push(u8::try_from(label.len()).map_err(io::Error::other)?);
         query.extend_from_slice(label.as_bytes());
     }

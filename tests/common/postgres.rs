@@ -23,6 +23,30 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// As [`Postgres::start`], and it takes no connection without TLS; its certificate is [`Postgres::certificate`].
+    #[track_caller]
+    pub fn start_with_tls() -> Postgres {
+        let mut postgres = Postgres::start();
+        postgres.stop();
+        let data = postgres.folder.path().join("data");
+        let mut openssl = as_user(Path::new("/usr/bin/openssl"));
+        openssl.args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=db".split(' '));
+        openssl.args(["-addext", &format!("subjectAltName=IP:{}", postgres.address.ip())]);
+        openssl.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"]).arg(data.join("server.key"));
+        super::process::run(openssl.arg("-out").arg(data.join("server.crt")));
+        let settings = data.join("postgresql.conf");
+        let text = fs::read_to_string(&settings).expect("its settings");
+        fs::write(settings, format!("{text}\nssl = on\n")).expect("its settings");
+        fs::write(data.join("pg_hba.conf"), "hostssl all all all trust\n").expect("its rules");
+        postgres.restart();
+        postgres
+    }
+
+    /// The file of its certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("data/server.crt")
+    }
+
     /// Makes an empty cluster and starts its server.
     #[track_caller]
     pub fn start() -> Postgres {

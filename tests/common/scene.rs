@@ -25,6 +25,21 @@ pub fn verify(mail: &[u8], zone: &Zone, arguments: &[&str]) -> Said {
     Said { report, status }
 }
 
+/// Runs `waxseal check` on example.com under a zone, with further arguments.
+#[track_caller]
+pub fn check(zone: &Zone, arguments: &[&str]) -> Said {
+    let desk = Desk::new(zone);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_waxseal"))
+        .args(["check", "--dns", "zone", "--json", "example.com"])
+        .args(arguments)
+        .current_dir(desk.path(""))
+        .output()
+        .expect("the program runs");
+    let status = output.status.code().unwrap_or_else(|| panic!("killed: {output:?}"));
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    Said { report, status }
+}
+
 impl Said {
     /// The findings, in order.
     pub fn findings(&self) -> &[Value] {

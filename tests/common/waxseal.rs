@@ -33,6 +33,8 @@ pub struct Waxseal {
     home: Home,
     /// A socket that outlives it, as one of systemd does.
     passed: Option<UnixListener>,
+    /// A folder that is a disk of its own, and its size in the words of mount(8).
+    disk: Option<(PathBuf, &'static str)>,
 }
 
 /// The folder with settings, keys, socket and log.
@@ -59,7 +61,8 @@ impl Home {
 
     /// Writes the settings: what they all share, then `text`.
     pub fn settings(&self, text: &str) {
-        let shared = "key_directory = \"keys\"\nlog.format = \"json\"\nstore.url = \"sqlite:events.db\"\n";
+        let store = if text.contains("store.url") { "" } else { "store.url = \"sqlite:events.db\"\n" };
+        let shared = format!("key_directory = \"keys\"\nlog.format = \"json\"\n{store}");
         fs::write(self.path("waxseal.toml"), format!("{shared}{text}")).expect("the settings");
     }
 
@@ -80,7 +83,7 @@ impl Waxseal {
     /// Starts the milter in a home that has settings, and waits until it serves.
     #[track_caller]
     pub fn start(home: Home) -> Waxseal {
-        let mut waxseal = Waxseal { process: None, home, passed: None };
+        let mut waxseal = Waxseal { process: None, home, passed: None, disk: None };
         waxseal.restart();
         waxseal
     }
@@ -88,9 +91,22 @@ impl Waxseal {
     /// As [`Waxseal::start`], with a socket that it is handed under the name `milter`, at every start the same.
     #[track_caller]
     pub fn start_on(home: Home, socket: UnixListener) -> Waxseal {
-        let mut waxseal = Waxseal { process: None, home, passed: Some(socket) };
+        let mut waxseal = Waxseal { process: None, home, passed: Some(socket), disk: None };
         waxseal.restart();
         waxseal
+    }
+
+    /// As [`Waxseal::start`], with a folder that is a small disk of its own, seen by this process alone.
+    #[track_caller]
+    pub fn start_with_small_disk(home: Home, folder: &Path, size: &'static str) -> Waxseal {
+        let mut waxseal = Waxseal { process: None, home, passed: None, disk: Some((folder.to_owned(), size)) };
+        waxseal.restart();
+        waxseal
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
     }
 
     /// Starts it again after it has ended, and waits until it serves.
@@ -98,9 +114,15 @@ impl Waxseal {
     pub fn restart(&mut self) {
         let before = self.count("ready: ");
         let program = env!("CARGO_BIN_EXE_waxseal");
-        let (mut command, input) = match &self.passed {
-            None => (Command::new(program), Stdio::null()),
-            Some(socket) => {
+        let (mut command, input) = match (&self.passed, &self.disk) {
+            (None, None) => (Command::new(program), Stdio::null()),
+            (None, Some((folder, size))) => {
+                let mut command = Command::new("/usr/bin/unshare");
+                let script = "mount -t tmpfs -o \"size=$1\" none \"$2\" && shift 2 && exec \"$@\"";
+                command.args(["-m", "--", "/bin/sh", "-c", script, "sh", size]).arg(folder).arg(program);
+                (command, Stdio::null())
+            }
+            (Some(socket), _) => {
                 // What systemd does (sd_listen_fds(3)): the socket is descriptor 3, and the process knows that it is meant.
                 let mut command = Command::new("/bin/sh");
                 command.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ exec \"$@\"", "sh", program]);
@@ -122,6 +144,11 @@ impl Waxseal {
     /// Its home.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
     }
 
     /// The value for `smtpd_milters`.

@@ -5,7 +5,7 @@ use crate::{
     cli::Exit,
     diagnose::{
         Placed,
-        case::{Case, Facts},
+        case::{Case, Facts, ServerAnswer},
         domain::{self, Step},
         finding::{Effect, Severity},
         register::Cause,
@@ -207,6 +207,9 @@ impl Steps<'_> {
         if let Outcome::Fault(fault) = &answer.outcome {
             return (Status::Skipped, format!("the key could not be looked up: {fault}"));
         }
+        if answer.is_negative() {
+            return (Status::Skipped, "the resolver does not give the record: see step 4".into());
+        }
         let strings = answer.txt().next().map_or(0, <[Box<[u8]>]>::len);
         let ours = if self.place.expected.key.is_some() { ", and its key is the one at hand" } else { "" };
         let pieces = if strings == 1 { "1 string".into() } else { format!("{strings} strings") };
@@ -242,13 +245,16 @@ impl Steps<'_> {
         let kept = ttl.map(|ttl| format!(", kept for {ttl} s")).unwrap_or_default();
         let name = &answer.name;
         let who = match (answer.server, self.facts.servers(name, RecordType::Txt)) {
-            (_, Some(servers)) if !servers.answers.is_empty() => {
-                format!("the resolver and {} authoritative servers agree", servers.answers.len())
+            (_, Some(servers)) if servers.serving().next().is_some() => {
+                let count = servers.serving().count();
+                let each: Vec<String> = servers.serving().map(ServerAnswer::line).collect();
+                let noun = if count == 1 { "server agrees" } else { "servers agree" };
+                format!("the resolver and {count} name {noun}{kept}: {}", each.join("; "))
             }
-            (Some(server), _) => format!("answered by {server}"),
-            (None, _) => "answered from the zone file".to_owned(),
+            (Some(server), _) => format!("answered by {server}{kept}"),
+            (None, _) => format!("answered from the zone file{kept}"),
         };
-        (Status::Ok, format!("{who}{kept}"))
+        (Status::Ok, who)
     }
 
     fn activation(&self) -> (Status, String) {

@@ -1,6 +1,7 @@
 //! `waxseal config`: a first configuration; settings judged and shown without starting anything.
 
 mod check;
+mod import;
 mod init;
 mod show;
 
@@ -24,6 +25,8 @@ enum Command {
     Check(check::Options),
     /// Show every setting with its value and where it comes from
     Show(show::Options),
+    /// Make settings from those of OpenDKIM, and say what could not be carried
+    ImportOpendkim(import::Options),
 }
 
 /// Which settings file.
@@ -40,6 +43,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
         Command::Init(options) => init::run(options),
         Command::Check(options) => check::run(options),
         Command::Show(options) => show::run(options),
+        Command::ImportOpendkim(options) => import::run(options),
     }
 }
 

@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn a_line_says_what_was_done_and_why_not() {
         let signature = SignatureEvent { selector: "ncpcompubkr".into(), ..Default::default() };
-        let cause = CauseEvent { cause: "body-footer-appended".into(), confidence: "certain".into() };
+        let cause =
+            CauseEvent { cause: "body-footer-appended".into(), confidence: "certain".into(), ..CauseEvent::default() };
         let cases = [
             (
                 Event {

@@ -106,7 +106,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     let mut source = Source::open(options.whence.from_log.as_deref(), &options.whence.config)?;
     let mut out = Out(BufWriter::new(io::stdout()));
     let outcome = match &options.command {
-        Some(Command::Note(note)) => note::write(note, since, &mut source, &clock, &mut out),
+        Some(Command::Note(note)) => note::write(note, since, &mut source, &mut out),
         None => answer(&options, since, source, &clock, &mut out),
     };
     match outcome.and_then(|()| out.flush()) {

@@ -32,13 +32,7 @@ struct Failure {
 }
 
 /// Writes the note.
-pub fn write(
-    options: &Options,
-    since: Option<i64>,
-    source: &mut Source,
-    clock: &Clock,
-    out: &mut Out,
-) -> Result<(), Stop> {
+pub fn write(options: &Options, since: Option<i64>, source: &mut Source, out: &mut Out) -> Result<(), Stop> {
     let filter = Filter { since, domain: Some(options.domain.clone()), ..Filter::default() };
     let events = source.archive()?.newest(&filter, MOST_EVENTS);
     let events: Vec<Event> =
@@ -51,7 +45,7 @@ pub fn write(
         output::say(format_args!("nothing from {domain} failed, as far as the events go; no note is needed"));
         return Ok(());
     }
-    head(&domain, judged.len(), &failed, clock).iter().try_for_each(|line| out.line(line))?;
+    head(&domain, judged.len(), &failed).iter().try_for_each(|line| out.line(line))?;
     for (number, (cause, failure)) in (1..).zip(&found) {
         out.line("")?;
         of_failure(number, cause, failure).iter().try_for_each(|line| out.line(line))?;
@@ -115,7 +109,7 @@ fn said(event: &Event) -> String {
     parts.join(", ")
 }
 
-fn head(domain: &str, judged: usize, failed: &[&Event], clock: &Clock) -> Vec<String> {
+fn head(domain: &str, judged: usize, failed: &[&Event]) -> Vec<String> {
     let utc = |event: &&Event| event.time.clone();
     let mut lines = vec![
         format!("Subject: mail from {domain} does not authenticate"),
@@ -129,7 +123,8 @@ fn head(domain: &str, judged: usize, failed: &[&Event], clock: &Clock) -> Vec<St
     };
     let of_all = if judged > 0 { format!("{} of {judged} messages", failed.len()) } else { "messages".into() };
     lines.push(format!("{of_all} from {domain} that we received failed authentication{span}."));
-    lines.push(format!("This is what we see, as of {}:", clock.form(clock.now(), "%Y-%m-%d %H:%M %Z")));
+    let clock = Clock::new(true);
+    lines.push(format!("This is what we see, as of {}:", clock.form(clock.now(), "%Y-%m-%d %H:%M UTC")));
     lines
 }
 

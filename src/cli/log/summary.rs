@@ -46,7 +46,7 @@ pub fn write(filter: &Filter, json: bool, source: &mut Source, clock: &Clock, ou
         causes: archive.causes(filter, MOST).map_err(told)?,
         new: archive.new_causes(clock.midnight(1)).map_err(told)?,
         unsigned: archive.unsigned(filter, MOST / 2).map_err(told)?,
-        slots: archive.over_time(filter, width, clock.ahead()).map_err(told)?,
+        slots: archive.over_time(filter, &clock.marks(since.unwrap_or(clock.now()), width)).map_err(told)?,
         width,
         since,
     };

@@ -55,9 +55,14 @@ impl Clock {
         self.now.as_millisecond()
     }
 
-    /// How far local time is ahead of UTC now, in milliseconds.
-    pub fn ahead(&self) -> i64 {
-        i64::from(self.zone.to_offset(self.now).seconds()) * 1000
+    /// The full hours or days of people from before a time until after now, in milliseconds since 1970.
+    pub fn marks(&self, since: i64, width: i64) -> Vec<i64> {
+        let time = Timestamp::from_millisecond(since).unwrap_or(self.now);
+        // Local days may have 23 or 25 hours; the offset of now is near enough for a chart.
+        let ahead = i64::from(self.zone.to_offset(self.now).seconds()) * 1000;
+        let first = time.as_millisecond() - (time.as_millisecond() + ahead).rem_euclid(width);
+        let most = (self.now() - first).div_euclid(width) + 1;
+        (0..=most.max(1)).map(|number| first + number * width).collect()
     }
 
     /// Date and time to the second, `Z` behind it in UTC.

@@ -71,6 +71,7 @@ async fn verify(options: Options, expected: Expected) -> Result<Exit, Mistake> {
         authserv_id: options.authserv_id,
         expected,
         allowance: source.allowance(),
+        live: source.is_live(),
     });
     let mut output = Output::new(options.json, options.files.len());
     let (mut worst, mut mistakes) = (Exit::Good, Vec::new());

@@ -1,12 +1,13 @@
 //! The JSON of one message, `waxseal.verify/1`. Names here are a contract: fields may be added, never renamed.
 
-use super::judge::{Aligned, Judged};
+use super::judge::Judged;
 use crate::diagnose::report::{Entry, entries};
 use crate::verify::{
     Word,
     arc::ArcResult,
     dkim::{DkimResult, KeyState, State, Warning},
     dmarc, spf,
+    standing::Aligned,
 };
 use serde::Serialize;
 
@@ -101,8 +102,13 @@ pub fn json(judged: &Judged) -> String {
         file: judged.file.to_string_lossy().into_owned(),
         at: time(judged.at),
         from: judged.from.as_deref(),
-        authenticates: judged.authenticates(),
-        dkim: verdicts.dkim.iter().zip(&judged.aligned).map(|(result, &aligned)| dkim(result, aligned)).collect(),
+        authenticates: judged.standing.authenticates,
+        dkim: verdicts
+            .dkim
+            .iter()
+            .zip(&judged.standing.aligned)
+            .map(|(result, &aligned)| dkim(result, aligned))
+            .collect(),
         spf: spf(judged),
         dmarc: dmarc(&verdicts.dmarc),
         arc: arc(&verdicts.arc),

@@ -3,10 +3,7 @@
 //! Texts of strangers are shown with their control and formatting characters escaped: a message must not move the
 //! cursor, nor turn the line around (U+202E).
 
-use super::{
-    judge::{Aligned, Judged},
-    report,
-};
+use super::{judge::Judged, report};
 use crate::{
     cli::{
         Exit, findings, input,
@@ -17,6 +14,7 @@ use crate::{
         arc::ArcResult,
         dkim::{DkimResult, KeyState, State},
         spf,
+        standing::Aligned,
     },
 };
 use std::fmt::{Display, Write};
@@ -41,7 +39,7 @@ pub fn text(judged: &Judged, paint: Paint) -> String {
     if verdicts.dkim.is_empty() {
         screen.result("dkim", "none", "no signature");
     }
-    for (result, &aligned) in verdicts.dkim.iter().zip(&judged.aligned).take(SIGNATURES) {
+    for (result, &aligned) in verdicts.dkim.iter().zip(&judged.standing.aligned).take(SIGNATURES) {
         screen.signature(result, aligned);
     }
     if let Some(more) = verdicts.dkim.len().checked_sub(SIGNATURES + 1) {

@@ -8,7 +8,9 @@
 mod form;
 pub mod activation;
 pub mod arc;
+pub mod changed;
 pub mod clock;
+pub mod delegation;
 pub mod dns;
 pub mod dns_record;
 pub mod key;
@@ -32,8 +34,10 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
         selector::ALL,
         key::ALL,
         activation::ALL,
+        changed::ALL,
         propagation::ALL,
         dns::ALL,
+        delegation::ALL,
         signer::ALL,
         clock::ALL,
         modified::ALL,

@@ -130,7 +130,8 @@ pub fn search_body(header: &Header, body: &[u8], hash: [u8; 32]) -> (u64, u64) {
     (budget.tried, budget.spent)
 }
 
-fn is_general(finding: &Finding) -> bool {
+/// Does it say no more than that something changed?
+pub(super) fn is_general(finding: &Finding) -> bool {
     finding.cause == &modified::CHANGED_UNATTRIBUTED || finding.cause == &modified_header::UNATTRIBUTED
 }
 

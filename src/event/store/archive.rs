@@ -7,6 +7,7 @@ use super::{
     sqlite::Sqlite,
 };
 use crate::{
+    clock,
     config::Place,
     event::{Action, Event},
 };
@@ -98,13 +99,13 @@ pub struct Slot {
     pub failed: i64,
 }
 
-const SIGNED: &str = "COUNT(CASE WHEN e.action = 'sign' AND e.result = 'pass' THEN 1 END)";
-const REFUSED: &str = "COUNT(CASE WHEN e.action = 'sign' AND e.result <> 'pass' THEN 1 END)";
-const PASSED: &str = "COUNT(CASE WHEN e.action = 'pass' THEN 1 END)";
-const AUTHENTIC: &str = "COUNT(CASE WHEN e.action = 'verify' \
-                         AND (e.dmarc = 'pass' OR e.dmarc = 'none' AND e.result = 'pass') THEN 1 END)";
-const FAILED: &str = "COUNT(CASE WHEN e.action = 'verify' \
-                      AND NOT (e.dmarc = 'pass' OR e.dmarc = 'none' AND e.result = 'pass') THEN 1 END)";
+const SIGNED: &str = "COUNT(CASE WHEN FACT.action = 'sign' AND FACT.result = 'pass' THEN 1 END)";
+const REFUSED: &str = "COUNT(CASE WHEN FACT.action = 'sign' AND FACT.result <> 'pass' THEN 1 END)";
+const PASSED: &str = "COUNT(CASE WHEN FACT.action = 'pass' THEN 1 END)";
+const AUTHENTIC: &str = "COUNT(CASE WHEN FACT.action = 'verify' \
+                         AND (FACT.dmarc = 'pass' OR FACT.dmarc = 'none' AND FACT.result = 'pass') THEN 1 END)";
+const FAILED: &str = "COUNT(CASE WHEN FACT.action = 'verify' \
+                      AND NOT (FACT.dmarc = 'pass' OR FACT.dmarc = 'none' AND FACT.result = 'pass') THEN 1 END)";
 
 impl Archive {
     /// Opens the store for questions; what is not there is not made.
@@ -158,9 +159,9 @@ impl Archive {
     /// How many events there are of each action and result, the most frequent first.
     pub fn outcomes(&mut self, filter: &Filter) -> Result<Vec<Outcome>, Fault> {
         let rows = self.ask(
-            Query::of(filter),
-            "e.action, e.result, COUNT(*)",
-            "GROUP BY e.action, e.result ORDER BY COUNT(*) DESC, e.action, e.result",
+            Query::facts(filter),
+            "FACT.action, FACT.result, COUNT(*)",
+            "GROUP BY FACT.action, FACT.result ORDER BY COUNT(*) DESC, FACT.action, FACT.result",
         )?;
         let read =
             |mut row: Row| Outcome { action: row.text().unwrap_or_default(), result: row.text(), count: row.number() };
@@ -169,9 +170,8 @@ impl Archive {
 
     /// The From domains with the most mail.
     pub fn domains(&mut self, filter: &Filter, most: usize) -> Result<Vec<DomainCount>, Fault> {
-        let name = "COALESCE(e.from_domain, e.domain, '')";
-        let mut query = Query::of(filter);
-        query.and("e.action <> 'diagnose'", []);
+        let (mut query, name) = Query::by_name(filter);
+        query.and("FACT.action <> 'diagnose'", []);
         let rows = self.ask(
             query,
             &format!("{name}, COUNT(*), {SIGNED}, {REFUSED}, {PASSED}, {AUTHENTIC}, {FAILED}"),
@@ -192,7 +192,7 @@ impl Archive {
     /// The causes found most often.
     pub fn causes(&mut self, filter: &Filter, most: usize) -> Result<Vec<CauseCount>, Fault> {
         let rows = self.ask(
-            Query::with_causes(filter),
+            Query::causes(filter),
             "c.cause, COUNT(*), COUNT(DISTINCT c.name), MIN(c.id), MAX(c.id)",
             &format!("GROUP BY c.cause ORDER BY COUNT(*) DESC, c.cause LIMIT {most}"),
         )?;
@@ -211,7 +211,12 @@ impl Archive {
     /// Why mail that came from us passed unsigned or was refused, the most frequent reasons first.
     pub fn unsigned(&mut self, filter: &Filter, most: usize) -> Result<Vec<(String, i64)>, Fault> {
         let mut query = Query::of(filter);
-        query.and("e.action IN ('sign', 'pass') AND e.reason IS NOT NULL", []);
+        // In the words of the index that holds these alone.
+        query.and("e.reason IS NOT NULL AND e.action IN ('sign', 'pass')", []);
+        if filter.domain.is_some() {
+            // Already here, so that the events of a large domain are not all looked up.
+            query.and("n.action IN ('sign', 'pass') AND (n.result IS NULL OR n.result <> 'pass')", []);
+        }
         let rows = self.ask(
             query,
             "e.reason, COUNT(*)",
@@ -220,24 +225,25 @@ impl Archive {
         Ok(rows.into_iter().map(|mut row| (row.text().unwrap_or_default(), row.number())).collect())
     }
 
-    /// What happened in each span of `width` milliseconds; spans start at multiples of it, shifted by `shift`.
-    pub fn over_time(&mut self, filter: &Filter, width: i64, shift: i64) -> Result<Vec<Slot>, Fault> {
-        let (width, shift) = (rows::at(width.max(1)), rows::at(shift.rem_euclid(width.max(1))));
-        // Only numbers of ours are written into the statement.
-        let start = format!("e.id - (e.id + {shift}) % {width}");
-        let rows = self.ask(
-            Query::of(filter),
-            &format!("{start}, {SIGNED}, {REFUSED}, {AUTHENTIC}, {FAILED}"),
-            &format!("GROUP BY {start} ORDER BY {start}"),
-        )?;
-        let read = |mut row: Row| Slot {
-            start: rows::millis_of(row.number()),
+    /// What happened in each span between two of these times, in milliseconds since 1970.
+    pub fn over_time(&mut self, filter: &Filter, times: &[i64]) -> Result<Vec<Slot>, Fault> {
+        // One question a span: grouping them all would sort every event first.
+        let counts = format!("{SIGNED}, {REFUSED}, {AUTHENTIC}, {FAILED}");
+        let read = |start: i64, mut row: Row| Slot {
+            start,
             signed: row.number(),
             refused: row.number(),
             authentic: row.number(),
             failed: row.number(),
         };
-        Ok(rows.into_iter().map(read).collect())
+        let mut slots = Vec::new();
+        for span in times.windows(2) {
+            let mut query = Query::facts(&Filter { since: filter.since.max(Some(span[0])), ..filter.clone() });
+            query.and("KEY.id < ?", [rows::at(span[1]).into()]);
+            let rows = self.ask(query, &counts, "")?;
+            slots.extend(rows.into_iter().map(|row| read(span[0], row)));
+        }
+        Ok(slots)
     }
 
     /// The time of the first event that is kept, in milliseconds since 1970.
@@ -300,41 +306,79 @@ impl Filter {
     }
 }
 
-/// The tables and conditions of a question. `KEY` in a condition is the table whose index leads, `?` a value.
+/// The tables and conditions of a question. `KEY` in it is the table whose index leads, `FACT` the one that says what
+/// became of an event, and `?` a value.
 struct Query {
-    key: &'static str,
-    tables: String,
+    tables: Vec<&'static str>,
+    /// The table that says what became of an event.
+    fact: &'static str,
     conditions: Vec<&'static str>,
     values: Vec<Value>,
 }
 
+/// The events of so many seconds are sooner sorted than those of the whole store are read.
+const SHORT: i64 = 3 * 86_400;
+
+/// The tables by their short names.
+const TABLES: [(&str, &str); 4] =
+    [("e", "waxseal_events e"), ("n", "waxseal_names n"), ("c", "waxseal_causes c"), ("m", "waxseal_names m")];
+
 impl Query {
+    /// For whole events.
     fn of(filter: &Filter) -> Query {
-        Query::new(filter, filter.cause.is_some())
+        Query::new(filter, &["e"])
     }
 
-    fn with_causes(filter: &Filter) -> Query {
-        Query::new(filter, true)
+    /// For what became of events, which the table of names says too.
+    fn facts(filter: &Filter) -> Query {
+        Query::new(filter, if filter.domain.is_some() { &[] } else { &["e"] })
     }
 
-    /// A domain or a cause is looked up in its own table, in whose index the events stand in their order.
-    fn new(filter: &Filter, causes: bool) -> Query {
-        let key = if filter.domain.is_some() {
-            "n"
-        } else if causes {
-            "c"
-        } else {
-            "e"
-        };
-        let mut query = Query { key, tables: "waxseal_events e".into(), conditions: Vec::new(), values: Vec::new() };
-        if let Some(domain) = &filter.domain {
-            query.tables += ", waxseal_names n";
-            query.and("n.name = ?", [domain.to_ascii_lowercase().into()]);
-            query.and("e.id = n.id AND e.host = n.host", []);
+    /// For causes.
+    fn causes(filter: &Filter) -> Query {
+        Query::new(filter, &["c"])
+    }
+
+    /// For counts by name, and what the name is called there.
+    fn by_name(filter: &Filter) -> (Query, &'static str) {
+        if filter.domain.is_some() {
+            // All events of one domain are that domain's.
+            return (Query::facts(filter), "n.name");
         }
-        if causes {
-            query.tables += ", waxseal_causes c";
-            query.and("e.id = c.id AND e.host = c.host", []);
+        let simple = filter.cause.is_none() && filter.queue_id.is_none() && filter.message_id.is_none();
+        let is_short = filter.since.is_some_and(|since| since / 1000 + SHORT > clock::unix_seconds().cast_signed());
+        if is_short || !simple {
+            return (Query::of(filter), "COALESCE(e.from_domain, e.domain, '')");
+        }
+        // In the order of the names, so that nothing has to be sorted.
+        let mut query = Query::new(filter, &["m"]);
+        query.and("m.main = 1", []);
+        (query, "m.name")
+    }
+
+    /// A domain or a cause is looked up in its own table, in whose index its events stand in their order.
+    fn new(filter: &Filter, needed: &[&'static str]) -> Query {
+        let of_event = filter.queue_id.is_some() || filter.message_id.is_some();
+        let mut tables = Vec::new();
+        for (table, wanted) in [
+            ("n", filter.domain.is_some()),
+            ("c", filter.cause.is_some()),
+            ("e", of_event || filter.action.is_some() && filter.domain.is_none() && !needed.contains(&"m")),
+        ] {
+            if wanted || needed.contains(&table) {
+                tables.push(table);
+            }
+        }
+        if needed.contains(&"m") {
+            tables.push("m");
+        }
+        let fact = ["n", "m", "e"].into_iter().find(|table| tables.contains(table)).unwrap_or("e");
+        let mut query = Query { tables, fact, conditions: Vec::new(), values: Vec::new() };
+        for table in query.tables.clone().into_iter().skip(1) {
+            query.and(joined(table), []);
+        }
+        if let Some(domain) = &filter.domain {
+            query.and("n.name = ?", [domain.to_ascii_lowercase().into()]);
         }
         if let Some(cause) = &filter.cause {
             query.and("c.cause = ?", [cause.as_str().into()]);
@@ -350,7 +394,7 @@ impl Query {
             query.and("e.message_id IN (?, ?)", [format!("<{bare}>").into(), bare.into()]);
         }
         if let Some(action) = &filter.action {
-            query.and("e.action = ?", [rows::word(action).into()]);
+            query.and("FACT.action = ?", [rows::word(action).into()]);
         }
         query
     }
@@ -362,7 +406,9 @@ impl Query {
 
     /// The statement: `what` of all this, and `rest` at its end.
     fn finish(self, what: &str, rest: &str) -> (String, Vec<Value>) {
-        let mut question = format!("SELECT {what} FROM {}", self.tables);
+        let long = |table: &&str| TABLES.iter().find(|(short, _)| short == table).map_or("", |(_, long)| *long);
+        let tables = self.tables.iter().map(long).collect::<Vec<_>>().join(", ");
+        let mut question = format!("SELECT {what} FROM {tables}");
         let mut number = 0;
         for (at, condition) in self.conditions.iter().enumerate() {
             question += if at == 0 { " WHERE " } else { " AND " };
@@ -376,6 +422,16 @@ impl Query {
         }
         question += " ";
         question += rest;
-        (question.replace("KEY.", &format!("{}.", self.key)), self.values)
+        let key = self.tables.first().copied().unwrap_or("e");
+        (question.replace("KEY.", &format!("{key}.")).replace("FACT.", &format!("{}.", self.fact)), self.values)
+    }
+}
+
+/// The condition that a further table speaks of the same event.
+fn joined(table: &str) -> &'static str {
+    match table {
+        "c" => "c.id = KEY.id AND c.host = KEY.host",
+        "m" => "m.id = KEY.id AND m.host = KEY.host",
+        _ => "e.id = KEY.id AND e.host = KEY.host",
     }
 }

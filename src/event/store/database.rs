@@ -34,6 +34,8 @@ pub(super) trait Database {
     fn bytes(&mut self) -> Result<Option<u64>, Fault>;
     /// Gives back what deleted rows leave behind.
     fn compact(&mut self) -> Result<(), Fault>;
+    /// Looks at the tables, so that questions are planned by what they hold; a server does that by itself.
+    fn learn(&mut self) -> Result<(), Fault>;
 }
 
 /// Where the two differ in the making of tables.

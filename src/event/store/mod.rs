@@ -90,6 +90,11 @@ impl Store {
         &self.settings
     }
 
+    /// How many events wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.queue.lock().events.len()
+    }
+
     /// Takes an event, without waiting.
     pub fn keep(&self, event: Event) {
         let size = size(&event);

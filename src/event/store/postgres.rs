@@ -8,7 +8,7 @@ use super::{
 };
 use crate::config::Url;
 use ::postgres::{
-    Client, Config, Error, Statement,
+    Client, Error, Statement,
     types::{IsNull, ToSql, Type, to_sql_checked},
 };
 use bytes::BytesMut;
@@ -32,15 +32,11 @@ impl Postgres {
     /// Connects.
     pub(super) fn open(url: &Url) -> Result<Postgres, Fault> {
         let name = url.to_string();
-        let mut config: Config = url
-            .secret()
-            .parse()
-            .map_err(|error: Error| Fault::new(FaultKind::Other, format!("{name}: {}", told(&error))))?;
+        let (mut config, tls) = tls::read(url).map_err(|why| Fault::new(FaultKind::Other, format!("{name}: {why}")))?;
         config.connect_timeout(CONNECT).tcp_user_timeout(SILENCE).keepalives_idle(SILENCE);
         if config.get_application_name().is_none() {
             config.application_name("waxseal");
         }
-        let tls = tls::connector(url).map_err(|text| Fault::new(FaultKind::Other, format!("{name}: {text}")))?;
         let client = config.connect(tls).map_err(|error| fault(&name, &error))?;
         let mut postgres = Postgres { client, prepared: HashMap::new(), name };
         postgres.run("SET statement_timeout = '60s'")?;
@@ -98,6 +94,10 @@ impl Database for Postgres {
     fn compact(&mut self) -> Result<(), Fault> {
         Ok(())
     }
+
+    fn learn(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 fn borrowed(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
@@ -135,7 +135,7 @@ fn fault(name: &str, error: &Error) -> Fault {
 }
 
 /// An error with what caused it: the library's own text names only where it happened.
-fn told(error: &Error) -> String {
+pub(super) fn told(error: &Error) -> String {
     if let Some(said) = error.as_db_error() {
         return said.message().to_owned();
     }

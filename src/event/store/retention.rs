@@ -33,7 +33,7 @@ pub(super) fn forget(database: &mut dyn Database, settings: &config::Store) -> R
         database.compact()?;
         tracing::debug!("{deleted} old events were deleted from the store");
     }
-    Ok(())
+    database.learn()
 }
 
 fn delete_before(database: &mut dyn Database, end: i64) -> Result<u64, Fault> {

@@ -91,19 +91,30 @@ pub(super) fn insert(database: &mut dyn Database, batch: &[Kept]) -> Result<(), 
     let (mut events, mut names, mut causes) = (Vec::new(), Vec::new(), Vec::new());
     for kept in batch {
         events.push(values(kept));
-        let found_by = names_of(&kept.event);
-        let name = kept.event.from_domain.as_ref().or(kept.event.domain.as_ref()).map(|name| name.to_ascii_lowercase());
-        let host = &kept.event.host;
-        names.extend(found_by.into_iter().map(|name| vec![name.into(), kept.id.into(), host.as_str().into()]));
-        causes.extend(kept.event.causes.iter().map(|cause| {
+        let (event, id) = (&kept.event, Value::Number(kept.id));
+        let main = main_name(event);
+        let mut found_by = names_of(event);
+        found_by.insert(main.clone());
+        let host = Value::from(event.host.as_str());
+        names.extend(found_by.into_iter().map(|name| {
+            let is_main = Value::Number((name == main).into());
+            let (action, result, dmarc) = (word(&event.action), event.result.clone(), event.dmarc.clone());
+            vec![name.into(), id.clone(), host.clone(), is_main, action.into(), result.into(), dmarc.into()]
+        }));
+        causes.extend(event.causes.iter().map(|cause| {
             let confidence = cause.confidence.as_str().into();
-            let name = name.clone().unwrap_or_default().into();
-            vec![cause.cause.as_str().into(), kept.id.into(), host.as_str().into(), confidence, name]
+            vec![cause.cause.as_str().into(), id.clone(), host.clone(), confidence, main.as_str().into()]
         }));
     }
     insert_into(database, "waxseal_events", &COLUMNS, events)?;
-    insert_into(database, "waxseal_names", &["name", "id", "host"], names)?;
+    let columns = ["name", "id", "host", "main", "action", "result", "dmarc"];
+    insert_into(database, "waxseal_names", &columns, names)?;
     insert_into(database, "waxseal_causes", &["cause", "id", "host", "confidence", "name"], causes)
+}
+
+/// The domain under which an event is counted: that of From, or else that of the signature, or none.
+fn main_name(event: &Event) -> String {
+    event.from_domain.as_ref().or(event.domain.as_ref()).map(|name| name.to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// Every domain that has to do with an event, in lower case.

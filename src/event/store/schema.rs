@@ -9,6 +9,9 @@ use super::database::{Database, Dialect, Fault, FaultKind};
 pub(super) const CLOCK_BITS: u32 = 21;
 
 /// Each step makes the version of its number, from 1. `{key}`, `{id}` and `{only}` differ between the databases.
+///
+/// A name repeats what is counted, so that a domain's summary reads one stretch of one table; `main` marks the one name
+/// under which an event is counted.
 const STEPS: [&str; 1] = ["
 CREATE TABLE waxseal_events (
     id {id}, host TEXT NOT NULL, action TEXT NOT NULL, direction TEXT NOT NULL, queue_id TEXT NOT NULL,
@@ -17,9 +20,13 @@ CREATE TABLE waxseal_events (
     size BIGINT NOT NULL, millis BIGINT NOT NULL, causes TEXT NOT NULL, observed BIGINT NOT NULL{key});
 CREATE INDEX waxseal_events_queue_id ON waxseal_events (queue_id, id);
 CREATE INDEX waxseal_events_message_id ON waxseal_events (message_id, id);
-CREATE INDEX waxseal_events_counts ON waxseal_events (id, action, result, dmarc, from_domain, domain);
+CREATE INDEX waxseal_events_counts ON waxseal_events (id, action, result, dmarc);
+CREATE INDEX waxseal_events_outcomes ON waxseal_events (action, result, id);
+CREATE INDEX waxseal_events_unsigned ON waxseal_events (reason, id)
+    WHERE reason IS NOT NULL AND action IN ('sign', 'pass');
 CREATE TABLE waxseal_names (
-    name TEXT NOT NULL, id BIGINT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (name, id, host)){only};
+    name TEXT NOT NULL, id BIGINT NOT NULL, host TEXT NOT NULL, main BIGINT NOT NULL,
+    action TEXT NOT NULL, result TEXT, dmarc TEXT, PRIMARY KEY (name, id, host)){only};
 CREATE TABLE waxseal_causes (
     cause TEXT NOT NULL, id BIGINT NOT NULL, host TEXT NOT NULL, confidence TEXT NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (cause, id, host)){only};

@@ -37,7 +37,7 @@ impl Sqlite {
         // With synchronous = NORMAL a kill loses nothing, and a power cut the last moments at most, never the file.
         sqlite.run(
             "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-             PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;",
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;",
         )?;
         Ok(sqlite)
     }
@@ -105,6 +105,11 @@ impl Database for Sqlite {
         // Each row of the answer is a page given back; `run` would stop at the first.
         self.ask("PRAGMA incremental_vacuum", &[])?;
         self.ask("PRAGMA wal_checkpoint(TRUNCATE)", &[]).map(|_| ())
+    }
+
+    fn learn(&mut self) -> Result<(), Fault> {
+        self.run("PRAGMA analysis_limit = 1000")?;
+        self.ask("PRAGMA optimize", &[]).map(|_| ())
     }
 }
 

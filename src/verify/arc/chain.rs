@@ -78,8 +78,10 @@ fn read_sets(
         return Err(Reason::SealedAsFailed { instance });
     }
     let messages: Vec<_> = messages.iter().map(|(at, field)| (*at, TagList::read(field.value()))).collect();
-    let results =
-        numbered(Kind::Results, results.iter().map(|(at, field)| (*at, (), results_instance(field.value()))))?;
+    let results = numbered(
+        Kind::Results,
+        results.iter().map(|(at, field)| (*at, (), read_results(field.value()).map(|(instance, _)| instance))),
+    )?;
     let messages = numbered(Kind::Message, messages.iter().map(|(at, list)| (*at, list, instance(list))))?;
     let seals = numbered(Kind::Seal, seals.iter().map(|(at, list)| (*at, list, instance(list))))?;
     let last = [&results.last, &messages.last, &seals.last].into_iter().copied().max().unwrap_or(0);
@@ -176,12 +178,13 @@ fn instance(list: &TagList<'_>) -> Option<usize> {
     number(list.value("i")?.as_bytes())
 }
 
-/// The instance at the front of an ARC-Authentication-Results field: `i=1;` (RFC 8617 §4.1.1).
-fn results_instance(value: &[u8]) -> Option<usize> {
+/// An ARC-Authentication-Results field: the instance at its front, `i=1;`, and what follows it, which reads as
+/// Authentication-Results does (RFC 8617 §4.1.1).
+pub(super) fn read_results(value: &[u8]) -> Option<(usize, &[u8])> {
     let rest = skip_cfws(value).strip_prefix(b"i")?;
     let rest = skip_cfws(skip_cfws(rest).strip_prefix(b"=")?);
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    skip_cfws(&rest[digits..]).starts_with(b";").then(|| number(&rest[..digits]))?
+    let (digits, rest) = rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    Some((number(digits)?, skip_cfws(rest).strip_prefix(b";")?))
 }
 
 fn number(digits: &[u8]) -> Option<usize> {

@@ -5,6 +5,9 @@
 //! Every fault, of DNS too, makes the chain `fail`: all failures are permanent (RFC 8617 §5.2.1).
 
 mod chain;
+mod trust;
+
+pub use trust::{Vouched, vouched};
 
 use super::{
     Word,
@@ -81,6 +84,8 @@ pub struct ArcResult {
     /// Of a chain that passed: the oldest set whose message signature still verifies, with all newer ones; 0 if all do.
     /// `None` where the older signatures were too many or too dear to be judged.
     pub oldest_pass: Option<usize>,
+    /// Of a chain that passed: does the newest message signature cover From? It should, and need not.
+    pub covers_author: bool,
 }
 
 /// Why a chain failed.
@@ -175,18 +180,21 @@ impl Verifier {
                 instances: 0,
                 sealers: Vec::new(),
                 oldest_pass: None,
+                covers_author: false,
             };
         };
         let judged = chain.and_then(|sets| {
+            let covered = sets.last().into_iter().flat_map(|set| &set.message_signature.fields);
+            let covers_author = covered.into_iter().any(|name| name.eq_ignore_ascii_case("from"));
             let oldest_pass = judge_messages(self.messages.finish(header, answers), sets.len(), self.reaches)?;
             judge_seals(header, sets, answers, self.now)?;
-            Ok(oldest_pass)
+            Ok((oldest_pass, covers_author))
         });
-        let (result, reason, oldest_pass) = match judged {
-            Ok(oldest_pass) => (Word::Pass, None, oldest_pass),
-            Err(reason) => (Word::Fail, Some(reason), None),
+        let (result, reason, (oldest_pass, covers_author)) = match judged {
+            Ok(found) => (Word::Pass, None, found),
+            Err(reason) => (Word::Fail, Some(reason), (None, false)),
         };
-        ArcResult { result, reason, instances, sealers, oldest_pass }
+        ArcResult { result, reason, instances, sealers, oldest_pass, covers_author }
     }
 
     fn sets(&self) -> &[Set] {

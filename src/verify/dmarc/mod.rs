@@ -369,6 +369,12 @@ impl Verdict {
         self.applied.as_ref().map_or(Policy::None, |applied| applied.policy)
     }
 
+    /// Would a signature of this domain align, as far as is known without a further question?
+    pub fn aligns(&self, domain: &DomainName) -> bool {
+        let relaxed = self.applied.as_ref().is_none_or(|applied| applied.record.dkim_alignment == Alignment::Relaxed);
+        self.author.as_ref() == Some(domain) || relaxed && self.organizational.as_ref() == Some(domain)
+    }
+
     /// For Authentication-Results: `dmarc=fail reason="..." header.from=example.com policy.dmarc=reject`.
     pub fn method_result(&self) -> MethodResult {
         let mut result = MethodResult::new("dmarc", self.result.as_str());

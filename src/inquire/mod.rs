@@ -4,21 +4,24 @@
 //! budget is used up. In the milter this happens after the answer to the MTA; it changes no verdict and delays nothing.
 //! A question without an answer leaves its detector without it, and the finding says less.
 
+mod authoritative;
+
 use crate::{
-    diagnose::case::{Facts, Trial, Wanted},
+    diagnose::case::{Facts, Servers, Trial, Wanted},
     dns::{Answer, Dns, Fault, Outcome},
     verify::{
         message::Verdicts,
         spf::{self, Limits, Query},
     },
 };
+use authoritative::Purse;
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 
 /// What may be asked for one message, beyond what its verdicts needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Questions to the resolver.
+    /// Questions to the resolver and to name servers.
     pub questions: usize,
     /// SPF checks with another record; each may ask questions of its own, which the verdict mostly asked already.
     pub trials: usize,
@@ -35,8 +38,12 @@ pub const LIVE: Allowance = Allowance { questions: 64, trials: 64, time: Duratio
 /// For a command with master files, where a question costs nothing.
 pub const OFFLINE: Allowance = Allowance { questions: 4096, trials: 512, time: Duration::from_secs(3600) };
 
-/// Rounds of asking: names found lead to further names, no more than this often.
-const ROUNDS: usize = 6;
+/// The most names whose servers are asked in one round.
+const NAMES: usize = 4;
+
+/// Rounds of asking: names found lead to further names, no more than this often. SPF allows ten records behind one
+/// another; a round finds one of them.
+const ROUNDS: usize = 12;
 
 /// What DNS said beyond a message's verdicts.
 pub struct Inquiry {
@@ -72,9 +79,9 @@ impl Inquiry {
         }
     }
 
-    /// May authoritative servers be asked?
+    /// May authoritative servers be asked? Never where the answers come from files.
     pub fn live(&mut self, live: bool) {
-        self.facts.live = live;
+        self.facts.live = live && !self.dns.resolvers().is_empty();
     }
 
     /// What is known now.
@@ -112,12 +119,23 @@ impl Inquiry {
         if let Some(query) = &self.query {
             for trial in wanted.trials {
                 let dns = spf::with_record(&self.dns, &trial.domain, &trial.record);
-                let query = query.clone();
+                let client_ip = trial.client_ip.unwrap_or(query.client_ip);
+                let query = Query { client_ip, ..query.clone() };
                 asked.spawn(async move {
                     let outcome = spf::check(&dns, &query, Limits::default()).await;
                     Fetched::Trial(Arc::new(outcome), trial)
                 });
             }
+        }
+        // Last, so that they get what the others leave over.
+        let purse = Arc::new(Purse::new(self.left.questions));
+        for question in wanted.servers.into_iter().take(NAMES) {
+            let told = self.facts.known(&question).cloned();
+            let (dns, purse) = (self.dns.clone(), purse.clone());
+            asked.spawn(async move {
+                let servers = authoritative::servers(dns, purse, question.clone(), told).await;
+                Fetched::Servers(Arc::new(servers), question)
+            });
         }
         let mut any = false;
         while let Ok(Some(fetched)) = tokio::time::timeout_at(self.until, asked.join_next()).await {
@@ -132,10 +150,15 @@ impl Inquiry {
                     self.facts.insert_trial(trial, outcome);
                     any = true;
                 }
+                Ok(Fetched::Servers(servers, asked)) => {
+                    self.facts.insert_servers(asked, servers);
+                    any = true;
+                }
                 // A task that died leaves its question without an answer.
                 Err(_) => {}
             }
         }
+        self.left.questions = purse.left();
         any
     }
 }
@@ -143,4 +166,5 @@ impl Inquiry {
 enum Fetched {
     Answer(Arc<Answer>, (String, crate::dns::RecordType)),
     Trial(Arc<spf::Outcome>, Trial),
+    Servers(Arc<Servers>, (String, crate::dns::RecordType)),
 }

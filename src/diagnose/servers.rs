@@ -1,0 +1,192 @@
+//! What the name servers of a zone say to the question for a key, and what each of them is: the table that the detectors
+//! of propagation and of DNS itself read.
+//!
+//! The servers are asked only where something is wrong with the key as the resolver gave it, or where a domain is checked.
+//! A server that was silent counts neither way: it may as well be the way to it.
+
+use super::{
+    case::{KeyCase, Match, Oracle, ServerAnswer, Servers, Service},
+    delegation,
+    finding::{Effect, Finding, Subject},
+    propagation,
+    register::{self, Family},
+    report::rcode,
+};
+use crate::{
+    dns::{Answer, Outcome, RecordType},
+    verify::Word,
+};
+use std::sync::Arc;
+
+/// The most aliases that are followed from zone to zone.
+const ALIASES: usize = 2;
+
+/// The findings that rest on more than one server.
+pub fn findings(key: &KeyCase<'_>) -> Vec<Finding> {
+    if !is_in_question(key) {
+        return Vec::new();
+    }
+    let (mut findings, mut name) = (Vec::new(), key.name());
+    for _ in 0..=ALIASES {
+        let Some(servers) = key.facts.servers(&name, RecordType::Txt) else { break };
+        let table = Table::new(key, servers);
+        findings.extend(delegation::findings(&table));
+        findings.extend(propagation::findings(&table));
+        match table.alias() {
+            Some(target) if findings.iter().all(|finding| finding.effect != Effect::Breaks) => name = target,
+            _ => break,
+        }
+    }
+    findings
+}
+
+/// Leaves out that DNS gave no answer at the From domain where the reason was found at the key of the same domain.
+pub fn without_echoes(findings: Vec<Finding>) -> Vec<Finding> {
+    let echoes: Vec<bool> = findings.iter().map(|finding| is_echo(finding, &findings)).collect();
+    findings.into_iter().zip(echoes).filter(|(_, echo)| !echo).map(|(finding, _)| finding).collect()
+}
+
+fn is_echo(finding: &Finding, found: &[Finding]) -> bool {
+    let Subject::Dmarc(Some(author)) = &finding.subject else { return false };
+    let same = |subject: &Subject| match subject {
+        Subject::Signature { domain: Some(domain), .. } => domain.is_within(author) || author.is_within(domain),
+        _ => false,
+    };
+    finding.cause == &register::dns::LOOKUP_FAILED
+        && found
+            .iter()
+            .any(|other| other.effect == Effect::Breaks && other.cause.family == Family::Dns && same(&other.subject))
+}
+
+/// Is it open whether the right key was found? A signature whose key is at hand failed for other reasons.
+fn is_in_question(key: &KeyCase<'_>) -> bool {
+    match key.oracle {
+        Oracle::Signature(result) => {
+            result.result != Word::Pass && !key.sound(key.answer).is_some_and(|(_, _, found)| found.is_signer())
+        }
+        Oracle::Key(_) | Oracle::None => true,
+    }
+}
+
+/// What an answer is worth for the key in question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worth {
+    /// No key can be read from it.
+    Nothing,
+    /// A key, and not the right one.
+    Wrong,
+    /// A key of which nobody knows whether it is the right one.
+    Sound,
+    /// The right key.
+    Right,
+}
+
+/// The servers of a zone against the resolver.
+pub struct Table<'a> {
+    /// The key in question.
+    pub key: &'a KeyCase<'a>,
+    /// All that was asked.
+    pub servers: &'a Servers,
+}
+
+impl<'a> Table<'a> {
+    fn new(key: &'a KeyCase<'a>, servers: &'a Servers) -> Table<'a> {
+        Table { key, servers }
+    }
+
+    /// The resolver's answer.
+    pub fn resolver(&self) -> &'a Arc<Answer> {
+        self.key.answer
+    }
+
+    /// Delegated servers in this condition.
+    pub fn delegated(&self, service: Service) -> impl Iterator<Item = &'a ServerAnswer> + Clone + use<'a> {
+        self.servers.answers.iter().filter(move |server| server.delegated && server.service == service)
+    }
+
+    /// Delegated servers that answer with authority.
+    pub fn serving(&self) -> impl Iterator<Item = &'a ServerAnswer> + Clone + use<'a> {
+        self.delegated(Service::Serves)
+    }
+
+    /// What an answer is worth.
+    pub fn worth(&self, answer: &Answer) -> Worth {
+        match self.key.sound(answer) {
+            None => Worth::Nothing,
+            Some((_, _, Match::Proven | Match::Signer)) => Worth::Right,
+            Some((_, _, Match::Open)) => Worth::Sound,
+            Some((_, _, Match::Refuted)) => Worth::Wrong,
+        }
+    }
+
+    /// Does the resolver give what this server gives, TTL and order aside? An alias counts for what it leads to.
+    pub fn agrees(&self, server: &ServerAnswer) -> bool {
+        let (resolver, server) = (self.resolver(), &server.answer);
+        match server.only_alias() {
+            Some(_) => server.records.iter().all(|record| {
+                resolver.records.iter().any(|other| other.name == record.name && other.data == record.data)
+            }),
+            None => content(resolver) == content(server),
+        }
+    }
+
+    /// Where the name leads, if every server says so and the resolver went there.
+    fn alias(&self) -> Option<String> {
+        let mut serving = self.serving();
+        let target = serving.next()?.answer.only_alias()?;
+        let all =
+            self.serving().all(|server| server.answer.only_alias().as_ref() == Some(&target) && self.agrees(server));
+        all.then_some(target)
+    }
+
+    /// A finding with the table as its evidence: the resolver's answer, each different answer of a server, and all servers
+    /// in lines.
+    pub fn shown(&self, finding: Finding) -> Finding {
+        let mut finding = finding.dns("the resolver", self.resolver());
+        let mut contents = Vec::new();
+        for server in &self.servers.answers {
+            let content = (content(&server.answer), rcode(&server.answer.outcome));
+            if !contents.contains(&content) {
+                finding = finding.dns(&server.name, &server.answer);
+                contents.push(content);
+            }
+        }
+        let lines: Vec<String> = self.servers.answers.iter().map(ServerAnswer::line).collect();
+        match lines.is_empty() {
+            true => finding,
+            false => finding.text(&format!("the name servers of {}", self.servers.zone), lines.join("\n")),
+        }
+    }
+}
+
+/// Names in a row: `a`, `a and b`, `a, b and c`.
+pub fn names<'a>(servers: impl Iterator<Item = &'a ServerAnswer>) -> String {
+    let mut names: Vec<&str> = servers.map(|server| server.name.as_str()).collect();
+    names.dedup();
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+/// The TXT records of an answer, each joined, in no order.
+pub fn content(answer: &Answer) -> Vec<Vec<u8>> {
+    let mut content = answer.joined_txt();
+    content.sort();
+    content
+}
+
+/// Is this an answer at all?
+pub fn is_answer(answer: &Answer) -> bool {
+    !matches!(answer.outcome, Outcome::Fault(_))
+}
+
+/// The end of a clause that says how long a copy lives on.
+pub fn wait(seconds: u32) -> String {
+    match seconds {
+        0..=120 => format!("{seconds} s"),
+        121..=7200 => format!("{} minutes", seconds.div_ceil(60)),
+        _ => format!("{} hours", seconds.div_ceil(3600)),
+    }
+}

@@ -1,0 +1,242 @@
+//! Why a message from outside failed: looked into after the MTA has its answer, off the mail path, within bounds.
+//!
+//! While a signed message streams, a copy of its body is kept, of at most [`COPY`] octets and of [`COPIES`] for all
+//! messages together; a copy that would be larger is dropped, and the finding says less. Of messages that failed,
+//! [`AT_ONCE`] are looked into at a time and [`WAITING`] wait; beyond that they are left, counted and said once.
+//! A diagnosis changes no verdict: it ends in an event of action `diagnose`.
+
+use super::state::{Active, Shared};
+use crate::{
+    diagnose::{self, Placed, case::Case, case::Expected, finding::Effect},
+    event::{CauseEvent, Event},
+    inquire::{self, Inquiry},
+    message::Header,
+    provider::Profiles,
+    verify::{
+        Word,
+        dmarc::DmarcResult,
+        message::{Envelope, Verdicts},
+        spf::SpfResult,
+        standing::Standing,
+    },
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+use tokio::sync::Semaphore;
+
+/// The most of one body that is kept for the diagnosis.
+const COPY: usize = 256 * 1024;
+
+/// The most of all bodies together.
+const COPIES: usize = 8 * 1024 * 1024;
+
+/// Diagnoses at a time. Each may compute for a third of a second, on a thread of its own.
+const AT_ONCE: usize = 2;
+
+/// Messages that wait for a diagnosis. Each holds its header, its verdicts and its copy.
+const WAITING: usize = 64;
+
+/// What all sessions share.
+pub struct Diagnosing {
+    room: Arc<Room>,
+    running: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    overrun: Arc<AtomicBool>,
+    known: Arc<Profiles>,
+}
+
+/// What is left for copies of bodies.
+#[derive(Debug)]
+struct Room {
+    left: AtomicUsize,
+}
+
+/// The beginning of a body; all of it unless it was too long.
+#[derive(Debug)]
+pub struct Copy {
+    room: Arc<Room>,
+    bytes: Vec<u8>,
+    dropped: bool,
+}
+
+/// A message that was judged.
+pub struct Judged {
+    /// Its header.
+    pub header: Header,
+    /// Its body, if a copy was kept.
+    pub body: Option<Copy>,
+    /// What SPF was judged for.
+    pub envelope: Envelope,
+    /// The verdicts.
+    pub verdicts: Verdicts,
+    /// The event that told them.
+    pub event: Event,
+    /// When it was judged, in seconds since 1970.
+    pub at: u64,
+}
+
+impl Default for Diagnosing {
+    fn default() -> Diagnosing {
+        Diagnosing {
+            room: Arc::new(Room { left: AtomicUsize::new(COPIES) }),
+            running: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Arc::default(),
+            overrun: Arc::default(),
+            known: Arc::new(Profiles::built_in()),
+        }
+    }
+}
+
+impl Diagnosing {
+    /// An empty copy.
+    pub fn copy(&self) -> Copy {
+        Copy { room: self.room.clone(), bytes: Vec::new(), dropped: false }
+    }
+
+    /// Looks into a message in the background, if there is anything to look into and room for it.
+    pub fn begin(&self, shared: &Arc<Shared>, active: &Arc<Active>, judged: Judged) {
+        if !is_suspicious(&judged.verdicts) {
+            return;
+        }
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            if !self.overrun.swap(true, Ordering::AcqRel) {
+                tracing::warn!("more messages fail than can be diagnosed: some are left without a cause");
+            }
+            return;
+        }
+        let expected = Expected {
+            trusted_sealers: active.settings.verify.trusted_sealers.clone(),
+            known: Some(self.known.clone()),
+            ..Expected::default()
+        };
+        let (shared, active) = (shared.clone(), active.clone());
+        let (running, waiting, overrun) = (self.running.clone(), self.waiting.clone(), self.overrun.clone());
+        tokio::spawn(async move {
+            if let Ok(permit) = running.acquire_owned().await {
+                // The search computes for long: it must not hold up the threads that serve mail.
+                let runtime = tokio::runtime::Handle::current();
+                let task = move || runtime.block_on(look_into(&shared, &active, &expected, judged));
+                if tokio::task::spawn_blocking(task).await.is_err() {
+                    tracing::error!("a diagnosis ended with a fault of ours; the mail is not affected");
+                }
+                drop(permit);
+            }
+            if waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+                overrun.store(false, Ordering::Release);
+            }
+        });
+    }
+}
+
+/// Did something fail, or pass by luck?
+fn is_suspicious(verdicts: &Verdicts) -> bool {
+    let dkim =
+        verdicts.dkim.iter().any(|result| result.result != Word::Pass || !result.warnings.is_empty() || result.testing);
+    let spf = verdicts.spf.as_ref().is_some_and(|spf| !matches!(spf.main.result, SpfResult::Pass | SpfResult::None));
+    let dmarc = !matches!(verdicts.dmarc.result, DmarcResult::Pass | DmarcResult::None);
+    dkim || spf || dmarc || verdicts.arc.result == Word::Fail
+}
+
+async fn look_into(shared: &Shared, active: &Active, expected: &Expected, judged: Judged) {
+    let standing = judged.verdicts.standing(&active.dns).await;
+    let query = judged.envelope.query(&active.authserv_id, judged.at);
+    let mut inquiry = Inquiry::new(&active.dns, query, inquire::MILTER);
+    inquiry.know(&judged.verdicts);
+    let body = judged.body.as_ref().and_then(Copy::whole);
+    let aligned: Vec<Option<bool>> = standing.aligned.iter().map(|aligned| aligned.known()).collect();
+    let Standing { spf_aligned, authenticates, .. } = standing;
+    let findings = inquiry
+        .settle(|facts| {
+            diagnose::diagnose(&Case {
+                header: &judged.header,
+                body,
+                verdicts: &judged.verdicts,
+                aligned: &aligned,
+                spf_aligned: spf_aligned.known(),
+                authenticates,
+                at: judged.at,
+                expected,
+                facts,
+            })
+        })
+        .await;
+    let causes = causes(&findings);
+    if !causes.is_empty() {
+        shared.journal.write(&judged.event.diagnosis(causes));
+    }
+}
+
+/// What the event tells: causes, the message's own first; what merely informs only where nothing else is found.
+fn causes(findings: &[Placed]) -> Vec<CauseEvent> {
+    let told = findings.iter().filter(|placed| placed.finding.effect != Effect::Note);
+    told.map(|placed| CauseEvent::of(&placed.finding)).collect()
+}
+
+impl Copy {
+    /// Takes the next piece, or drops everything if there is no room for it.
+    pub fn take(&mut self, piece: &[u8]) {
+        if self.dropped {
+            return;
+        }
+        let fits = self.bytes.len() + piece.len() <= COPY && self.room.reserve(piece.len());
+        if fits {
+            self.bytes.extend_from_slice(piece);
+        } else {
+            self.dropped = true;
+            self.room.release(self.bytes.len());
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// The body, if all of it was kept.
+    fn whole(&self) -> Option<&[u8]> {
+        (!self.dropped).then_some(&self.bytes)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        self.room.release(self.bytes.len());
+    }
+}
+
+impl Room {
+    fn reserve(&self, octets: usize) -> bool {
+        self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(octets)).is_ok()
+    }
+
+    fn release(&self, octets: usize) {
+        self.left.fetch_add(octets, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_bounded_each_and_together() {
+        let diagnosing = Diagnosing::default();
+        let mut small = diagnosing.copy();
+        small.take(b"a piece ");
+        small.take(b"and another");
+        assert_eq!(small.whole(), Some(&b"a piece and another"[..]));
+        let mut large = diagnosing.copy();
+        (0..5).for_each(|_| large.take(&[b'x'; 64 * 1024]));
+        assert_eq!(large.whole(), None, "over the bound of one");
+        let copies: Vec<Copy> = (0..40)
+            .map(|_| {
+                let mut copy = diagnosing.copy();
+                copy.take(&vec![b'x'; COPY]);
+                copy
+            })
+            .collect();
+        let kept = copies.iter().filter(|copy| copy.whole().is_some()).count();
+        assert_eq!(kept, 31, "a little less than 32 times a quarter of a mebibyte");
+        drop((small, large, copies));
+        assert_eq!(diagnosing.room.left.load(Ordering::Acquire), COPIES, "everything is given back");
+    }
+}

@@ -1,0 +1,95 @@
+//! What the verdicts amount to: which domains align with From, and whether the message authenticates.
+//!
+//! DMARC itself asks only about what passed; a diagnosis wants to know of what failed whether it would have counted.
+
+use super::{
+    dmarc::{self, Alignment, Authenticated, DmarcResult, SpfIdentity},
+    message::Verdicts,
+};
+use crate::{dns::Dns, name::DomainName};
+
+/// Does a domain align with From, whatever became of its check?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aligned {
+    /// It does.
+    Yes,
+    /// It does not, or there is none.
+    No,
+    /// DNS did not say.
+    Unknown,
+}
+
+/// How a message stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// For each signature, top first: does its domain align?
+    pub aligned: Vec<Aligned>,
+    /// Does the domain that SPF judged?
+    pub spf_aligned: Aligned,
+    /// Does DMARC pass, or does no record apply and something aligned passes?
+    pub authenticates: bool,
+}
+
+impl Aligned {
+    /// As an answer to a question; `None` where DNS did not say.
+    pub fn known(self) -> Option<bool> {
+        match self {
+            Aligned::Yes => Some(true),
+            Aligned::No => Some(false),
+            Aligned::Unknown => None,
+        }
+    }
+}
+
+impl Verdicts {
+    /// How the message stands; asks for what only unaligned or failed domains need.
+    pub async fn standing(&self, dns: &Dns) -> Standing {
+        let mut aligned = Vec::new();
+        for result in &self.dkim {
+            aligned.push(alignment(dns, &self.dmarc, result.signature.domain.as_ref(), Method::Dkim).await);
+        }
+        let domain = self.spf.as_ref().and_then(|spf| spf.main.domain.as_ref());
+        let spf_aligned = alignment(dns, &self.dmarc, domain, Method::Spf).await;
+        let authenticates = match self.dmarc.result {
+            DmarcResult::Pass => true,
+            DmarcResult::None => self.dmarc.dkim_aligned || self.dmarc.spf_aligned,
+            DmarcResult::Fail | DmarcResult::TempError | DmarcResult::PermError => false,
+        };
+        Standing { aligned, spf_aligned, authenticates }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Method {
+    Dkim,
+    Spf,
+}
+
+/// As if the domain had passed.
+async fn alignment(dns: &Dns, verdict: &dmarc::Verdict, domain: Option<&DomainName>, method: Method) -> Aligned {
+    let (Some(author), Some(domain)) = (&verdict.author, domain) else { return Aligned::No };
+    if author == domain {
+        return Aligned::Yes;
+    }
+    let mode = verdict.applied.as_ref().map(|applied| match method {
+        Method::Dkim => applied.record.dkim_alignment,
+        Method::Spf => applied.record.spf_alignment,
+    });
+    match &verdict.organizational {
+        _ if mode == Some(Alignment::Strict) => return Aligned::No,
+        Some(organizational) if !domain.is_within(organizational) => return Aligned::No,
+        None if author.labels().next_back() != domain.labels().next_back() => return Aligned::No,
+        _ => {}
+    }
+    // As if it had passed.
+    let (dkim, spf) = match method {
+        Method::Dkim => (Some((Authenticated::Yes, domain)), None),
+        Method::Spf => (None, Some((Authenticated::Yes, domain, SpfIdentity::MailFrom))),
+    };
+    let supposed = dmarc::verify(dns, Ok(author.clone()), dkim.as_slice(), spf).await;
+    match supposed.result {
+        _ if supposed.dkim_aligned || supposed.spf_aligned => Aligned::Yes,
+        DmarcResult::TempError => Aligned::Unknown,
+        _ => Aligned::No,
+    }
+}
