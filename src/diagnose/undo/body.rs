@@ -2,9 +2,10 @@
 
 use super::{
     budget::Budget,
-    diff, links,
+    coded, diff, links,
     mime::{self, Part},
     oneshot::{self, Inverse, some},
+    points::{edge, head_points, tail_points},
     recode::{self, Variation},
     search::{Points, Search, Target, line_end, lines, spliced},
 };
@@ -14,14 +15,11 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Lines at the start and at the end of a part that may be a banner or a footer.
-const EDGE_LINES: usize = 60;
-/// Tags before `</body>`, and behind `<body>`.
-const EDGE_TAGS: usize = 100;
-/// How far into an HTML part those are looked for.
-const EDGE_OCTETS: usize = 64 * 1024;
 /// First steps that a second step is tried behind.
 const MAX_FIRST: usize = 40;
+
+/// Octets of bodies that are held at once.
+const MAX_HELD: usize = 64 * 1024 * 1024;
 
 /// One change, undone.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,24 +38,41 @@ pub fn search(header: &Header, body: &[u8], target: &Target, budget: &mut Budget
     hunt.blocks(body, 3)
         .or_else(|| hunt.one_shots())
         .or_else(|| hunt.variations())
-        .or_else(|| hunt.coded_blocks())
+        .or_else(|| coded::blocks(&mut hunt))
         .or_else(|| hunt.two_steps())
         .or_else(|| hunt.banner_and_footer())
 }
 
-struct Hunt<'a, 'b> {
+/// A search under way.
+pub struct Hunt<'a, 'b> {
     header: &'a Header,
-    body: &'a [u8],
+    pub body: &'a [u8],
     target: &'a Target,
     budget: &'b mut Budget,
 }
 
 /// A body before a change, and the change.
-type Earlier = (Step, Vec<u8>);
+struct Undone {
+    cause: &'static Cause,
+    claim: String,
+    earlier: Vec<u8>,
+}
+
+impl Undone {
+    fn step(&self, body: &[u8]) -> Step {
+        let shown = vec![("before and after".into(), diff::lines(&self.earlier, body))];
+        Step { cause: self.cause, claim: self.claim.clone(), shown }
+    }
+}
 
 impl Hunt<'_, '_> {
+    /// The parts of the body.
+    pub fn parts(&self) -> Vec<Part> {
+        mime::read(self.header, self.body)
+    }
+
     /// A stage of the search that may spend one part in `share` of what is left.
-    fn stage<T>(&mut self, share: u64, tried: impl FnOnce(&mut Search<'_>) -> Option<T>) -> Option<T> {
+    pub fn stage<T>(&mut self, share: u64, tried: impl FnOnce(&mut Search<'_>) -> Option<T>) -> Option<T> {
         let mut part = self.budget.allot(share);
         let found = tried(&mut Search { target: self.target.clone(), budget: &mut part });
         self.budget.settle(&part);
@@ -185,22 +200,22 @@ impl Hunt<'_, '_> {
     fn one_shots(&mut self) -> Option<Vec<Step>> {
         let body = self.body;
         for inverse in oneshot::ALL {
-            if let Some((step, earlier)) = self.undo(inverse, body)
-                && self.stage(1, |search| search.fits(&[&earlier]).then_some(())).is_some()
+            if let Some(undone) = self.undo(inverse, body)
+                && self.stage(1, |search| search.fits(&[&undone.earlier]).then_some(())).is_some()
             {
-                return Some(vec![step]);
+                return Some(vec![undone.step(body)]);
             }
         }
         self.some_from_lines()
     }
 
-    fn undo(&mut self, inverse: Inverse, body: &[u8]) -> Option<Earlier> {
+    /// The body without a change; what differs is shown only of a change that was found ([`Undone::step`]).
+    fn undo(&mut self, inverse: Inverse, body: &[u8]) -> Option<Undone> {
         if !self.budget.work(body.len() as u64) {
             return None;
         }
         let (earlier, claim) = inverse.apply(body, self.target.canon).filter(|(earlier, _)| earlier != body)?;
-        let shown = vec![("before and after".into(), diff::lines(&earlier, body))];
-        Some((Step { cause: inverse.cause(), claim, shown }, earlier))
+        Some(Undone { cause: inverse.cause(), claim, earlier })
     }
 
     /// Some of the lines that start with `>From ` were so before.
@@ -270,101 +285,60 @@ impl Hunt<'_, '_> {
         .map(|variation| vec![told(body, variation)])
     }
 
-    /// A block that was added to the decoded text of a part, and the part encoded again, as it was or in another way.
-    fn coded_blocks(&mut self) -> Option<Vec<Step>> {
+    /// A change of the whole body, and behind it another, or an added block.
+    fn two_steps(&mut self) -> Option<Vec<Step>> {
         let body = self.body;
         let parts = mime::read(self.header, body);
-        let texts = recode::decoded_texts(body, &parts);
-        let cuts: Vec<Vec<Cut>> = texts.iter().map(|(part, text)| cuts(part, text)).collect();
-        let coded = |part: &Part| matches!(part.encoding.as_str(), "quoted-printable" | "base64");
-        for ((part, _), cuts) in texts.iter().zip(&cuts).filter(|((part, _), _)| coded(part)) {
-            let found = self.stage(4, |search| {
-                cuts.iter().find(|(_, earlier)| {
-                    let forms = if search.budget.work(earlier.len() as u64 * 4) {
-                        recode::recoded(earlier, part, body)
-                    } else {
-                        Vec::new()
-                    };
-                    forms
-                        .iter()
-                        .any(|form| search.fits(&[&body[..part.content.start], form, &body[part.content.end..]]))
-                })
-            });
-            if let Some((step, _)) = found {
-                return Some(vec![step.clone()]);
-            }
-        }
-        if let ([first, second, ..], [of_first, of_second, ..]) = (&texts[..], &cuts[..])
-            && coded(first.0)
-            && coded(second.0)
-            && let Some(found) = self.stage(4, |search| twins(search, body, [first.0, second.0], [of_first, of_second]))
-        {
+        if let Some(found) = self.behind_the_end(body, &parts) {
             return Some(found);
         }
-        for ((part, _), cuts) in texts.iter().zip(&cuts) {
-            let found = self.stage(3, |search| {
-                cuts.iter().find_map(|(step, earlier)| {
-                    let forms = if search.budget.work(earlier.len() as u64 * 13) {
-                        recode::transferred(earlier, part, body)
-                    } else {
-                        Vec::new()
-                    };
-                    forms.iter().any(|splices| search.fits_spliced(body, splices)).then_some(step)
-                })
-            });
-            if let Some(step) = found {
-                let claim = format!("{} was encoded in another way after signing", called(part));
-                let other = Step { cause: &causes::TRANSFER_ENCODING_CONVERTED, claim, shown: Vec::new() };
-                return Some(vec![step.clone(), other]);
+        let first = self.first_steps(&parts);
+        let share = first.len() as u64 + 1;
+        for undone in &first {
+            if let Some(mut steps) = self.blocks(&undone.earlier, share) {
+                steps.push(undone.step(body));
+                return Some(steps);
+            }
+        }
+        for undone in &first {
+            for inverse in oneshot::ALL.into_iter().filter(|inverse| inverse.cause() != undone.cause) {
+                if let Some(second) = self.undo(inverse, &undone.earlier)
+                    && self.stage(1, |search| search.fits(&[&second.earlier]).then_some(())).is_some()
+                {
+                    return Some(vec![undone.step(body), second.step(&undone.earlier)]);
+                }
             }
         }
         None
     }
 
-    /// A change of the whole body, and behind it another, or an added block.
-    fn two_steps(&mut self) -> Option<Vec<Step>> {
+    /// Bodies before one change of the whole body, as many as may be held at once.
+    fn first_steps(&mut self, parts: &[Part]) -> Vec<Undone> {
         let body = self.body;
-        let mut first: Vec<Earlier> = Vec::new();
-        for inverse in oneshot::ALL
-            .into_iter()
-            .filter(|inverse| !matches!(inverse, Inverse::BlankLost(_) | Inverse::FromUnescaped))
-        {
-            first.extend(self.undo(inverse, body));
+        let most = (MAX_HELD / body.len().max(1)).min(oneshot::ALL.len() + MAX_FIRST);
+        let rare = |inverse: &Inverse| matches!(inverse, Inverse::BlankLost(_) | Inverse::FromUnescaped);
+        let mut first: Vec<Undone> = Vec::new();
+        for inverse in oneshot::ALL.into_iter().filter(|inverse| !rare(inverse)) {
+            if first.len() < most {
+                first.extend(self.undo(inverse, body));
+            }
         }
-        let parts = mime::read(self.header, body);
-        if let Some(found) = self.behind_the_end(body, &parts) {
-            return Some(found);
-        }
+        let room = most.saturating_sub(first.len()).min(MAX_FIRST);
         let mut variations: Vec<Variation> = Vec::new();
         let mut collect = |variation| {
-            variations.push(variation);
-            variations.len() > 4 * MAX_FIRST
+            if variations.len() < room {
+                variations.push(variation);
+            }
+            variations.len() >= room
         };
-        let _ = recode::transfers(body, &parts, &mut collect);
-        variations.truncate(MAX_FIRST);
+        let _ = room == 0 || recode::transfers(body, parts, &mut collect);
         for variation in variations {
             if self.budget.work(body.len() as u64) {
                 let earlier = spliced(body, &variation.splices);
-                first.push((told(body, variation), earlier));
+                first.push(Undone { cause: variation.cause, claim: variation.claim, earlier });
             }
         }
-        let share = first.len() as u64 + 1;
-        for (step, earlier) in &first {
-            if let Some(mut steps) = self.blocks(earlier, share) {
-                steps.push(step.clone());
-                return Some(steps);
-            }
-        }
-        for (step, earlier) in &first {
-            for inverse in oneshot::ALL.into_iter().filter(|inverse| inverse.cause() != step.cause) {
-                if let Some((second, before)) = self.undo(inverse, earlier)
-                    && self.stage(1, |search| search.fits(&[&before]).then_some(())).is_some()
-                {
-                    return Some(vec![step.clone(), second]);
-                }
-            }
-        }
-        None
+        first
     }
 
     /// A footer where no reader looks, behind base64 or behind the last delimiter, and what stands before it was
@@ -403,53 +377,6 @@ impl Hunt<'_, '_> {
     }
 }
 
-/// A block taken out of a text, and the text without it.
-type Cut = (Step, Vec<u8>);
-
-/// Every block at the end and at the start of a decoded text.
-fn cuts(part: &Part, text: &[u8]) -> Vec<Cut> {
-    let whole = Part::alone(&part.kind, text.len());
-    let mut cuts = Vec::new();
-    for (points, at_end) in [(tail_points(text, &whole), true), (head_points(text, &whole), false)] {
-        for &start in points.starts.iter().rev() {
-            for &end in points.ends.iter().filter(|&&end| end > start) {
-                let place = format!("the {} of {}", if at_end { "end" } else { "start" }, called(part));
-                let step = if at_end { removed(text, start..end, &place) } else { inserted(text, start..end, &place) };
-                cuts.push((step, [&text[..start], &text[end..]].concat()));
-            }
-        }
-    }
-    cuts
-}
-
-/// The same kind of block in two encoded parts, each encoded in its likeliest way; pairs of small blocks first.
-fn twins(search: &mut Search<'_>, body: &[u8], parts: [&Part; 2], cuts: [&[Cut]; 2]) -> Option<Vec<Step>> {
-    let [first, second] = parts;
-    let middle = body.get(first.content.end..second.content.start)?;
-    let [one, two] = [0, 1].map(|at| {
-        let mut small: Vec<&Cut> = cuts[at].iter().collect();
-        small.sort_by_key(|(_, earlier)| std::cmp::Reverse(earlier.len()));
-        let coded = |(step, earlier): &'_ &Cut| {
-            Some((step.clone(), recode::recoded(earlier, parts[at], body).into_iter().next()?))
-        };
-        small.iter().filter_map(coded).collect::<Vec<(Step, Vec<u8>)>>()
-    });
-    for sum in 0..one.len() + two.len() {
-        let pairs = one.iter().enumerate().take(sum + 1).filter_map(|(at, first)| Some((first, two.get(sum - at)?)));
-        for ((step, form), (other, form2)) in pairs.filter(|(one, two)| one.0.cause == two.0.cause) {
-            if search.fits(&[&body[..first.content.start], form, middle, form2, &body[second.content.end..]]) {
-                let mut step = step.clone();
-                step.shown.extend(other.shown.iter().cloned());
-                return Some(vec![step]);
-            }
-            if search.budget.exhausted {
-                return None;
-            }
-        }
-    }
-    None
-}
-
 fn told(body: &[u8], variation: Variation) -> Step {
     let shown = variation
         .splices
@@ -461,7 +388,8 @@ fn told(body: &[u8], variation: Variation) -> Step {
     Step { cause: variation.cause, claim: variation.claim, shown }
 }
 
-fn called(part: &Part) -> String {
+/// What a part is called in a claim.
+pub fn called(part: &Part) -> String {
     match part.parent {
         None => "the body".into(),
         Some(_) => format!("the {} part", part.kind),
@@ -473,12 +401,12 @@ fn step(cause: &'static Cause, claim: String, text: &[u8]) -> Step {
 }
 
 /// A block that was added at an end.
-fn removed(body: &[u8], block: Range<usize>, place: &str) -> Step {
+pub fn removed(body: &[u8], block: Range<usize>, place: &str) -> Step {
     block_step(&causes::FOOTER_APPENDED, &body[block], place)
 }
 
 /// A block that was added at a start.
-fn inserted(body: &[u8], block: Range<usize>, place: &str) -> Step {
+pub fn inserted(body: &[u8], block: Range<usize>, place: &str) -> Step {
     block_step(&causes::BANNER_INSERTED, &body[block], place)
 }
 
@@ -499,74 +427,4 @@ fn block_step(cause: &'static Cause, text: &[u8], place: &str) -> Step {
     }
     let count = lines(text).filter(|line| !line.trim_ascii().is_empty()).count().max(1);
     step(cause, format!("{} added at {place} after signing", some(count, "line was", "lines were")), text)
-}
-
-/// Where a footer of this part may start and end.
-fn tail_points(body: &[u8], part: &Part) -> Points {
-    let range = part.content.clone();
-    let mut points = edge(body, range.clone(), false);
-    points.ends = vec![range.end];
-    if part.is_html() {
-        let from = range.end.saturating_sub(EDGE_OCTETS).max(range.start);
-        let text = body[from..range.end].to_ascii_lowercase();
-        for tag in [&b"</body"[..], b"</html"] {
-            if let Some(at) = text.windows(tag.len()).rposition(|word| word == tag) {
-                points.ends.push(from + at);
-            }
-        }
-        let tags = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'<').take(EDGE_TAGS);
-        points.starts.extend(tags.map(|(at, _)| from + at));
-    }
-    points.starts.sort_unstable();
-    points.starts.dedup();
-    points
-}
-
-/// Where a banner of this part may start and end.
-fn head_points(body: &[u8], part: &Part) -> Points {
-    let range = part.content.clone();
-    let mut points = edge(body, range.clone(), true);
-    points.starts = vec![range.start];
-    if part.is_html() {
-        let until = range.end.min(range.start + EDGE_OCTETS);
-        let text = body[range.start..until].to_ascii_lowercase();
-        let behind = text
-            .windows(5)
-            .position(|word| word == b"<body")
-            .and_then(|at| Some(at + text[at..].iter().position(|&b| b == b'>')? + 1));
-        let from = behind.unwrap_or(0);
-        if behind.is_some() {
-            points.starts.push(range.start + from);
-            if text[from..].starts_with(b"\r\n") {
-                points.starts.push(range.start + from + 2);
-            }
-        }
-        let tags = text[from..].iter().enumerate().filter(|(_, byte)| matches!(byte, b'<' | b'>')).take(2 * EDGE_TAGS);
-        points.ends = tags.map(|(at, &byte)| range.start + from + at + usize::from(byte == b'>')).collect();
-        let rest = range.start + from..range.end;
-        points.ends.extend(edge(body, rest, true).ends);
-    }
-    points.ends.sort_unstable();
-    points.ends.dedup();
-    points
-}
-
-/// The starts and ends of the first or last lines of a range, as starts of a block at its end or ends of one at its start.
-fn edge(body: &[u8], range: Range<usize>, head: bool) -> Points {
-    let text = &body[range.clone()];
-    let mut points = Vec::new();
-    if head {
-        let mut at = range.start;
-        for line in lines(text).take(EDGE_LINES) {
-            at += line.len();
-            points.extend([at.saturating_sub(2), at]);
-        }
-        return Points { starts: Vec::new(), ends: points };
-    }
-    let ends = text.windows(2).enumerate().rev().filter(|(_, pair)| *pair == b"\r\n").take(EDGE_LINES);
-    for (at, _) in ends {
-        points.extend([range.start + at, range.start + at + 2]);
-    }
-    points.push(range.start);
-    Points { starts: points, ends: Vec::new() }
 }

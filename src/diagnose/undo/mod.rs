@@ -31,6 +31,7 @@
 
 mod body;
 mod budget;
+mod coded;
 mod companion;
 mod diff;
 mod encode;
@@ -39,6 +40,7 @@ mod hop;
 mod links;
 mod mime;
 mod oneshot;
+mod points;
 mod recode;
 mod search;
 mod sign;

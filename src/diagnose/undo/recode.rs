@@ -12,6 +12,10 @@ use crate::diagnose::register::{Cause, modified as causes};
 
 /// Leaves that are looked at one by one.
 const MAX_LEAVES: usize = 5;
+/// Octets of parts that are encoded again whole; more would cost too much memory.
+const MAX_CODED: usize = 4 * 1024 * 1024;
+/// Octets of a text that is changed while it is decoded, and of the guesses that are held at once.
+pub const MAX_TEXT: usize = 1024 * 1024;
 
 /// A guess: the ranges that were different, and what became of them.
 #[derive(Clone, Debug)]
@@ -77,6 +81,9 @@ pub fn transfers(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -
 
 /// These parts in every other encoding, all in the same way.
 fn together(body: &[u8], set: &[&Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+    if set.iter().map(|part| part.content.len()).sum::<usize>() > MAX_CODED {
+        return false;
+    }
     let Some(octets) = set.iter().map(|part| octets(body, part)).collect::<Option<Vec<_>>>() else { return false };
     let within = set.iter().all(|part| part.parent.is_some());
     for coding in codings() {
@@ -161,7 +168,7 @@ fn ways(set: &[&Part], coding: Coding, within: bool) -> Vec<(Way, Quotes)> {
 /// Tries other charsets of the text parts, together and one by one.
 pub fn charsets(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
     let texts: Vec<(&Part, String)> = leaves(parts)
-        .filter(|part| part.is_text())
+        .filter(|part| part.is_text() && part.content.len() <= MAX_CODED)
         .take(MAX_LEAVES)
         .filter_map(|part| {
             let octets = octets(body, part)?;
@@ -241,7 +248,7 @@ pub fn texts(
 
 /// The text parts, decoded.
 pub fn decoded_texts<'p>(body: &[u8], parts: &'p [Part]) -> Vec<(&'p Part, Vec<u8>)> {
-    let texts = leaves(parts).filter(|part| part.is_text());
+    let texts = leaves(parts).filter(|part| part.is_text() && part.content.len() <= MAX_TEXT);
     texts.take(MAX_LEAVES).filter_map(|part| Some((part, octets(body, part)?))).collect()
 }
 
