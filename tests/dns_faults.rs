@@ -183,7 +183,7 @@ fn offline_the_same_and_the_exit_status_says_try_again() {
         assert_eq!(status, Some(if *dkim == "temperror" { 75 } else { 1 }), "{vice} {report:#}");
         let field = report["authentication_results"].as_str().unwrap_or_default();
         assert!(field.contains(&format!("dkim={dkim}")), "{vice}: {field}");
-        // Ten seconds is what a message may wait for DNS in all.
-        assert!(start.elapsed() < Duration::from_secs(10) + SLACK * 2, "{vice} took {:?}", start.elapsed());
+        // A message may wait ten seconds for DNS in all, and the question why it failed fifteen more.
+        assert!(start.elapsed() < Duration::from_secs(25) + SLACK * 2, "{vice} took {:?}", start.elapsed());
     }
 }

@@ -4,16 +4,14 @@
 //! of its first octets or by its PEM armour, through quotes, blanks and backslashes; what was cut off before its first
 //! octet cannot be.
 
-use super::finding::hexadecimal;
 use crate::{
-    dkim::der,
+    dkim::secret,
     dns::{Answer, Data, Record},
 };
 use base64::{
-    Engine, alphabet,
+    alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// Any group of base64 characters, padded or not: a cut key is one too.
@@ -27,31 +25,10 @@ pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// What stands for a record beside a private key.
 const HIDDEN_PART: &[u8] = b"(not shown: a part of a private key)";
 
-/// Characters of base64 that are enough to recognise a key by: 36 octets.
-const HEAD: usize = 48;
-
-/// What stands before a private key in PEM, without blanks.
-const ARMOUR: [&[u8]; 5] = [
-    b"BEGINPRIVATEKEY",
-    b"BEGINRSAPRIVATEKEY",
-    b"BEGINECPRIVATEKEY",
-    b"BEGINENCRYPTEDPRIVATEKEY",
-    b"BEGINOPENSSHPRIVATEKEY",
-];
-
-/// The private key in a text, by the SHA-256 of its octets.
+/// The private key in a text, by the SHA-256 of the record that holds it.
 pub fn fingerprint(text: &[u8]) -> Option<String> {
-    let plain = plain(text);
-    let armoured = ARMOUR.iter().any(|armour| plain.windows(armour.len()).any(|part| part == *armour));
-    let start = (0..plain.len()).find(|&at| {
-        // 0x30, SEQUENCE, is always an M in base64.
-        plain[at] == b'M' && der::is_private_key(&octets(&plain[at..plain.len().min(at + HEAD)]))
-    });
-    match start {
-        Some(at) => Some(hexadecimal(&Sha256::digest(octets(&plain[at..])))),
-        None if armoured => Some(hexadecimal(&Sha256::digest(&plain))),
-        None => None,
-    }
+    // What a panel makes of a key is seen through, but the text itself is what a recording keeps the digest of.
+    secret::fingerprint(text).or_else(|| secret::fingerprint(&plain(text)))
 }
 
 /// A text as it may be shown.
@@ -92,7 +69,7 @@ fn secret_of(record: &Record) -> Option<String> {
 }
 
 fn instead(fingerprint: &str) -> String {
-    format!("(not shown: a private key, SHA-256 {fingerprint})")
+    format!("(not shown: a private key, SHA-256 of the record {fingerprint})")
 }
 
 /// Nothing but base64, and enough of it to be worth hiding.
@@ -113,13 +90,6 @@ fn plain(text: &[u8]) -> Vec<u8> {
         }
     }
     plain
-}
-
-/// The octets of the base64 at the start of a text.
-fn octets(text: &[u8]) -> Vec<u8> {
-    let end = text.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+/".contains(b))).unwrap_or(text.len());
-    let end = if end % 4 == 1 { end - 1 } else { end };
-    LENIENT.decode(&text[..end]).unwrap_or_default()
 }
 
 #[cfg(test)]

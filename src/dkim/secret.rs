@@ -41,6 +41,16 @@ pub fn stand_in(text: &[u8]) -> String {
     format!("{STAND_IN}{digest}")
 }
 
+/// What two such records are compared by: the SHA-256 of the text, also where a stand-in is all that is left of it.
+pub fn fingerprint(text: &[u8]) -> Option<String> {
+    let stand_in = match text.strip_prefix(STAND_IN.as_bytes()) {
+        Some(digest) => return Some(String::from_utf8_lossy(&digest[..digest.len().min(64)]).into_owned()),
+        None if holds_private_key(text) => stand_in(text),
+        None => return None,
+    };
+    stand_in.strip_prefix(STAND_IN).map(str::to_owned)
+}
+
 /// Is this what [`stand_in`] gave?
 pub(super) fn is_stand_in(text: &[u8]) -> bool {
     text.starts_with(STAND_IN.as_bytes())

@@ -195,9 +195,14 @@ impl Waxseal {
         log(&self.home.path("log"))
     }
 
-    /// One event per message: the lines with a queue id.
+    /// One event per message: the lines with a queue id, but for those that only tell why an earlier one failed.
     pub fn events(&self) -> Vec<Value> {
-        self.log().into_iter().filter(|line| line.get("queue_id").is_some()).collect()
+        self.log().into_iter().filter(|line| line["queue_id"].is_string() && line["action"] != "diagnose").collect()
+    }
+
+    /// What was found out about messages that failed.
+    pub fn diagnoses(&self) -> Vec<Value> {
+        self.log().into_iter().filter(|line| line["action"] == "diagnose").collect()
     }
 
     /// Everything else that it said.

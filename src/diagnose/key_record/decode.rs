@@ -30,7 +30,7 @@ pub(super) fn private_key(set: &Set<'_>) -> Option<Finding> {
     let finding = Finding::new(&causes::PRIVATE_KEY, effect, Confidence::Certain, claim);
     let finding = set
         .shown(finding)
-        .with("SHA-256 of the private key", Value::Digest(fingerprint))
+        .with("SHA-256 of the record with the private key", Value::Digest(fingerprint))
         .fix(format!("delete the TXT record at {} now", set.owner))
         .fix("make a new key pair, publish its public key under a new selector, and sign with it")
         .fix("never use this key again: it must count as known to everybody");

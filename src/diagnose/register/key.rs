@@ -274,5 +274,5 @@ causes! {
     /// A key that cannot be read is dkim-key-corrupt; one that the signer knows under another selector is
     /// signer-used-wrong-key.
     KEY_MISMATCH = "dkim-key-mismatch", Match, Error, "the published key is not the one that signed",
-        seed [26..=26, 70..=71, 87..=87], see ["RFC 6376 §6.1.3"];
+        seed [26..=26, 68..=71, 87..=87], see ["RFC 6376 §6.1.3"];
 }
