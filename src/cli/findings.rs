@@ -35,7 +35,7 @@ pub fn text(findings: &[Placed], at_length: usize, paint: Paint) -> String {
         screen.head(placed);
         if number < at_length {
             screen.body(&placed.finding);
-        } else {
+        } else if placed.severity != Severity::Note {
             screen.brief(&placed.finding);
         }
     }

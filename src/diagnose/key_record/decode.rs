@@ -28,8 +28,9 @@ pub(super) fn private_key(set: &Set<'_>) -> Option<Finding> {
     let effect = if set.complete().next().is_none() { Effect::Breaks } else { Effect::Risk };
     let claim = format!("record {} at {} holds a private key: whoever reads it can sign mail", entry.number, set.owner);
     let finding = Finding::new(&causes::PRIVATE_KEY, effect, Confidence::Certain, claim);
-    let finding = set
-        .shown(finding)
+    // How it was cut into strings is of no matter here, and a recording does not keep it.
+    let finding = finding
+        .dns("the records at the name", set.key.answer)
         .with("SHA-256 of the record with the private key", Value::Digest(fingerprint))
         .fix(format!("delete the TXT record at {} now", set.owner))
         .fix("make a new key pair, publish its public key under a new selector, and sign with it")
