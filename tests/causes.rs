@@ -130,7 +130,10 @@ fn shown() -> BTreeSet<String> {
     for entry in fs::read_dir(root().join("tests")).expect("tests") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if name.starts_with("diagnose") || name.starts_with("live_") || ["check.rs", "postfix_audit.rs"].contains(&name.as_str()) {
+        if name.starts_with("diagnose")
+            || name.starts_with("live_")
+            || ["check.rs", "postfix_audit.rs"].contains(&name.as_str())
+        {
             let text = fs::read_to_string(&path).expect("a test");
             // What stands in a list of causes that must not be named shows nothing.
             for (at, piece) in text.split("never(").enumerate() {
