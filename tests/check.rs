@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::forge::{OTHER_2048, RSA_2048, Zone};
+use common::forge::{ED25519, OTHER_2048, RSA_2048, Zone};
 use serde_json::Value;
 use std::{
     fs,
@@ -83,6 +83,8 @@ fn the_key_must_be_ours() {
     for (content, ours) in [
         (RSA_2048.record(), true),
         (RSA_2048.public(), true),
+        // Pasted over several lines.
+        (format!("v=DKIM1;\n  k=rsa;\n  p={}\n  {}\n", &RSA_2048.public()[..200], &RSA_2048.public()[200..]), true),
         (OTHER_2048.record(), false),
         (
             format!("sel IN TXT ( \"v=DKIM1; p={}\" \"{}\" )", &RSA_2048.public()[..200], &RSA_2048.public()[200..]),
@@ -100,6 +102,30 @@ fn the_key_must_be_ours() {
     let output = bench.run(&[&PLACE[..], &["--expect", "expected"]].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--expect: expected:"), "{output:?}");
+}
+
+#[test]
+fn a_key_of_ours_under_a_sibling_fails_the_step_of_the_selector_and_that_of_the_record() {
+    let moved = good().text().replace("ncpcompubkr._domainkey", "ncpcompubjpn._domainkey");
+    let bench = Bench::new(&Zone::default().line(&moved));
+    bench.put("expected", &RSA_2048.record());
+    for (more, confidence) in [(&["--expect", "expected"][..], "certain"), (&[], "likely")] {
+        let (report, status) = bench.json(&[&PLACE[..], more].concat());
+        assert_eq!(report["findings"][0]["cause"], "dkim-selector-mismatch");
+        assert_eq!(report["findings"][0]["confidence"], confidence);
+        assert_eq!(status, 1);
+        assert_eq!(statuses(&report), ["ok", "failed", "failed", "skipped", "skipped"], "{report:#}");
+    }
+}
+
+#[test]
+fn a_provider_of_rsa_keys_takes_no_other() {
+    let (rsa, ed25519) = (format!("v=DKIM1;k=rsa;p={}", RSA_2048.public()), ED25519.record());
+    let strings = |text: &str| Zone::default().txt("ncpcompubkr._domainkey.example.com", text).text().to_owned();
+    let bench =
+        Bench::new(&Zone::default().line(&good().text().replace(strings(&rsa).trim(), strings(&ed25519).trim())));
+    let (report, status) = bench.json(&PLACE);
+    assert_eq!((status, &report["findings"][0]["cause"]), (1, &"dkim-key-type-mismatch".into()), "{report:#}");
 }
 
 #[test]

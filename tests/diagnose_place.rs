@@ -4,7 +4,7 @@ mod common;
 
 use common::{
     forge::{ED25519, OTHER_2048, RSA_2048, Signer, Zone},
-    scene::{MAIL, verify},
+    scene::{MAIL, check, verify},
 };
 
 /// Every cause that stands for a key that is not where it should be.
@@ -238,4 +238,19 @@ fn the_text_of_a_key_as_an_alias() {
             .leads("dkim-record-type-mixed-up", "certain")
             .never(&["dkim-cname-target-missing", "dkim-record-not-found"]);
     }
+}
+
+#[test]
+fn a_check_tells_what_stands_elsewhere_without_a_key_to_prove_it() {
+    let domain = zone().txt("example.com", "v=spf1 -all").txt("_dmarc.example.com", "v=DMARC1; p=none");
+    for name in ["sel._domainkey.example.com.example.com", "selector._domainkey.example.com"] {
+        let said = check(&domain.clone().txt(name, &RSA_2048.record()), &["--selector", "sel"]);
+        said.leads("dkim-record-wrong-host", "likely");
+        assert_eq!((said.status, &said.report["steps"][3]["status"]), (1, &"skipped".into()), "{:#}", said.report);
+    }
+    // A wildcard may hold the right key: that is told, and is no failure.
+    let wild = domain.txt("*._domainkey.example.com", &RSA_2048.record());
+    let said = check(&wild, &["--selector", "sel"]);
+    said.leads("dkim-wildcard-answer", "certain");
+    assert_eq!((said.status, &said.report["steps"][1]["status"]), (0, &"warning".into()), "{:#}", said.report);
 }

@@ -89,6 +89,7 @@ fn tags_that_are_none() {
         ("dkim-version-invalid", format!("v=dkim1; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("v=DKIM2; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("k=rsa; v=DKIM1; p={p}")),
+        ("dkim-version-invalid", format!("p={p}; k=rsa; v=DKIM1")),
         ("dkim-duplicate-tag", format!("v=DKIM1; k=rsa; k=rsa; p={p}")),
         ("dkim-duplicate-tag", format!("v=DKIM1; k=rsa; p={p}; p={p}")),
         ("dkim-duplicate-tag", format!("v=DKIM1; k=rsa; p={}; p={p}", OTHER_2048.public())),
@@ -118,9 +119,11 @@ fn pasted_with_something_else() {
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=-----BEGIN PUBLIC KEY-----{p}-----END PUBLIC KEY-----")),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=-----BEGIN PUBLIC KEY-----\\n{p}\\n-----END PUBLIC KEY-----\\n")),
         ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p=BEGINPUBLICKEY{p}ENDPUBLICKEY")),
+        ("dkim-pem-armor-in-key", format!("v=DKIM1; k=rsa; p={p}-----END PUBLIC KEY-----")),
         ("dkim-pem-armor-in-key", format!("-----BEGIN PUBLIC KEY-----\n{}\n{}\n-----END PUBLIC KEY-----", &p[..64], &p[64..])),
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p} v=spf1 include:email.ncloud.com ~all")),
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p}; v=spf1 -all")),
+        ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p}google-site-verification=abcdef")),
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p}; google-site-verification=abcdef")),
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p} # the key of 2026")),
         ("txt-trailing-garbage", format!("v=DKIM1; k=rsa; p={p};;")),
@@ -136,6 +139,7 @@ fn pasted_with_something_else() {
 fn placeholders() {
     for text in [
         "v=DKIM1; k=rsa; p=YOUR_PUBLIC_KEY",
+        "v=DKIM1; k=rsa; p=\u{c5ec}\u{ae30}\u{c5d0} \u{d0a4}",
         "v=DKIM1;k=rsa;p=MIIB...",
         "v=DKIM1; k=rsa; p=<your public key>",
         "v=DKIM1; k=rsa; p={public_key}",

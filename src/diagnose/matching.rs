@@ -84,7 +84,8 @@ fn published(result: &DkimResult) -> Option<Key> {
 fn mismatch(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
     let name = result.signature.key_name()?;
     let length = result.signature.signature.as_ref()?.len();
-    let same_length = key_lengths(result).contains(&length);
+    let lengths = key_lengths(result);
+    let same_length = lengths.contains(&length);
     let (confidence, claim) = match (result.key, same_length) {
         (KeyState::Other, true) => (
             // With the body unchanged nothing suggests that the message suffered on its way, b= included.
@@ -92,8 +93,11 @@ fn mismatch(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
             format!("the key at {name} is sound, and another key made the signature"),
         ),
         (KeyState::Other, false) => (
-            // Base64 without a remainder may also be what is left of a longer one.
-            if length.is_multiple_of(3) { Confidence::Likely } else { Confidence::Certain },
+            // Base64 without a remainder may also be what is left of a longer one that the published key made.
+            match length.is_multiple_of(3) && lengths.iter().any(|whole| *whole > length) {
+                true => Confidence::Likely,
+                false => Confidence::Certain,
+            },
             format!(
                 "the signature was made with a key of {} bits, and the one at {name} has {}",
                 length * 8,

@@ -199,6 +199,12 @@ impl Steps<'_> {
         self.facts.txt(&format!("{selector}._domainkey.{}", self.domain))
     }
 
+    /// Has a step an error of its own?
+    fn failed(&self, step: Step) -> bool {
+        let mut errors = self.findings.iter().filter(|placed| placed.severity == Severity::Error);
+        errors.any(|placed| Step::of(placed.finding.cause) == step)
+    }
+
     fn registration(&self) -> (Status, String) {
         let Some(selector) = &self.place.selector else {
             return (Status::Skipped, "no selector is known: give --environment and --region, or --selector".into());
@@ -208,7 +214,10 @@ impl Steps<'_> {
             return (Status::Skipped, format!("the key could not be looked up: {fault}"));
         }
         if answer.is_negative() {
-            return (Status::Skipped, "the resolver does not give the record: see step 4".into());
+            return match self.failed(Step::Selector) {
+                true => (Status::Failed, format!("nothing is published at {}: see step 3", answer.name)),
+                false => (Status::Skipped, "the resolver does not give the record: see step 4".into()),
+            };
         }
         let strings = answer.txt().next().map_or(0, <[Box<[u8]>]>::len);
         let ours = if self.place.expected.key.is_some() { ", and its key is the one at hand" } else { "" };
@@ -254,6 +263,9 @@ impl Steps<'_> {
             (Some(server), _) => format!("answered by {server}{kept}"),
             (None, _) => format!("answered from the zone file{kept}"),
         };
+        if answer.is_negative() && (self.failed(Step::Registration) || self.failed(Step::Selector)) {
+            return (Status::Skipped, format!("there is no record to look up; {who}"));
+        }
         (Status::Ok, who)
     }
 

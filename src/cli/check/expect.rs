@@ -176,7 +176,8 @@ fn public(file: &Path) -> Result<Key, Mistake> {
         false => match text.contains('"') {
             // The odd pieces stand between quotes.
             true => text.split('"').skip(1).step_by(2).collect(),
-            false => text.trim().to_owned(),
+            // Pasted over several lines.
+            false => text.lines().map(str::trim).collect::<Vec<_>>().join(" "),
         },
     };
     let record = if value.contains("p=") { value } else { format!("v=DKIM1; p={value}") };

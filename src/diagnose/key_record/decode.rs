@@ -370,7 +370,9 @@ fn is_placeholder(p: &str) -> bool {
     ];
     let open = plain.starts_with(['<', '{', '[', '$', '%', '(']);
     let dots = plain.ends_with("...") || plain.ends_with('\u{2026}') || plain.contains("...");
-    let word = words.iter().any(|word| plain.contains(word)) || plain == "key";
+    // A sentence in another script; full-width letters are those of a key, typed with the wrong keyboard.
+    let sentence = plain.chars().any(|c| c.is_alphabetic() && !c.is_ascii() && !('\u{ff00}'..='\u{ffef}').contains(&c));
+    let word = sentence || words.iter().any(|word| plain.contains(word)) || plain == "key";
     // A real key that somebody wrapped or cut decodes to the beginning of one.
     let real = plain.len() > 60 && !dots && !open;
     (open || dots || word) && !real

@@ -87,7 +87,13 @@ fn restriction(set: &Set<'_>, entry: &Entry<'_>) -> Option<Restriction> {
         let claim = format!("t=s of the key record forbids i={identity}, whose domain is not d={}", set.key.domain);
         return certain(&causes::SUBDOMAIN_FORBIDDEN, claim, "remove s from t=, or let the signer leave i= out");
     }
-    let Key::Rsa { der, bits, .. } = key else { return None };
+    let Key::Rsa { der, bits, .. } = key else {
+        // Only a provider of RSA keys demands a number of bits.
+        let profile = set.key.profile.filter(|_| algorithm.is_none())?;
+        let bits = profile.key_bits?;
+        let claim = format!("the published key is of type ed25519, and {} demands RSA of {bits} bits", profile.name);
+        return certain(&causes::TYPE_MISMATCH, claim, SIZE);
+    };
     if *bits < LEAST_BITS {
         let claim = format!("the key has {bits} bits: fewer than {LEAST_BITS} must not be accepted");
         return certain(&causes::TOO_SMALL, claim, "make a key of 2048 bits, and publish it under a new selector");

@@ -2,9 +2,17 @@
 
 use super::set::{Entry, Trial, Trials};
 use crate::{
-    diagnose::register::{Cause, dns_record as causes},
-    dkim::tag::{self, TagList},
+    diagnose::{
+        register::{Cause, dns_record as causes},
+        secret::LENIENT,
+    },
+    dkim::{
+        der,
+        record::{KeyFault, KeyRecord},
+        tag::{self, TagList},
+    },
 };
+use base64::Engine;
 use std::fmt::Write;
 
 /// A text to be repaired, with the places where its strings end.
@@ -127,7 +135,7 @@ fn count(number: usize, one: &str, many: &str) -> String {
 /// `-----BEGIN PUBLIC KEY-----`, with or without its dashes and blanks.
 fn pem_armor(source: &Source<'_>) -> Repairs {
     let text = source.utf8()?;
-    let at = text.find("BEGIN")?;
+    let at = text.find("BEGIN").or_else(|| text.find("-----END"))?;
     let mut bare = text.to_owned();
     for word in ["BEGIN", "END"] {
         let Some(start) = bare.find(word) else { continue };
@@ -388,10 +396,13 @@ fn trailing(source: &Source<'_>) -> Repairs {
     let length = text[start..].find(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
     let end = start + length.unwrap_or(text.len() - start);
     let rest = tag::trim(&text[end..]);
-    // A second key is a tag that stands twice.
-    if rest.is_empty() || rest.contains("p=") {
+    // A second key is a tag that stands twice, and a version behind the key is one in the wrong place.
+    let misplaced = KeyRecord::read(source.text).fault == Some(KeyFault::Version("DKIM1".into()));
+    if rest.is_empty() || rest.contains("p=") || misplaced {
         return None;
     }
+    // Where the rest touches the key, only the length that the key declares tells them apart.
+    let whole = characters(&text[start..end]).map_or(end, |length| start + length);
     let head: String = rest.chars().take(40).collect();
     // With blanks inside the key: everything in p= up to the first sign that is none of base64, and the tags that are tags.
     let good = TagList::read(source.text);
@@ -404,5 +415,16 @@ fn trailing(source: &Source<'_>) -> Repairs {
         }
     }
     let claim = format!("{} octets follow the key and do not belong to it: {head:?}", rest.len());
-    Some((claim, vec![text[..end].to_owned(), tags.join(";")]))
+    let mut texts = vec![text[..end].to_owned(), tags.join(";")];
+    if whole < end {
+        texts.push(text[..whole].to_owned());
+    }
+    Some((claim, texts))
+}
+
+/// The characters, padding included, of the key that a base64 text begins with; `None` if it is not longer than that.
+fn characters(text: &str) -> Option<usize> {
+    let declared = der::declared(&LENIENT.decode(text.get(..8)?).ok()?)?;
+    let wanted = declared.div_ceil(3) * 4;
+    (wanted < text.len()).then_some(wanted)
 }

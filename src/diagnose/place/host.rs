@@ -63,6 +63,15 @@ impl Variant {
         matches!(self, Variant::ParentOrChild | Variant::LiteralWord)
     }
 
+    /// What a key there is a sign of, where nothing tells whose it is. The word of a template beside nothing at all is
+    /// a specific sign; a relative's key is its own.
+    fn confidence(self) -> Confidence {
+        match self {
+            Variant::ParentOrChild => Confidence::Possible,
+            _ => Confidence::Likely,
+        }
+    }
+
     /// Would a wildcard answer for such a name?
     fn is_drowned(self, ground: Ground) -> bool {
         match self {
@@ -92,8 +101,7 @@ pub(super) fn search(key: &KeyCase<'_>, ground: Ground) -> Search {
                 search.excluded.push(RuledOut { cause: &causes::RECORD_WRONG_HOST, because });
                 None
             }
-            Some(found) if variant.is_others() => Some((Confidence::Possible, sound(key, variant, &found))),
-            Some(found) => Some((Confidence::Likely, sound(key, variant, &found))),
+            Some(found) => Some((variant.confidence(), sound(key, variant, &found))),
             None if variant.is_others() => None,
             None => answer
                 .filter(|answer| answer.joined_txt().iter().any(|text| is_damaged_record(text)))

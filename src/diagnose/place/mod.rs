@@ -9,7 +9,7 @@ mod sibling;
 
 use super::{
     case::{KeyCase, Match, Oracle},
-    finding::{Confidence, Finding, hexadecimal},
+    finding::{Confidence, Effect, Finding, hexadecimal},
     register::{changed, place as causes},
 };
 use crate::{
@@ -122,6 +122,10 @@ fn present(key: &KeyCase<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     // A sound key of which nothing more can be told is not suspected.
     let suspect = !right && here.as_ref().is_none_or(|found| found.knows == Match::Refuted);
+    if here.is_some() && matches!(key.oracle, Oracle::None) {
+        // The key may be the right one, and still stands where every selector seems to have it.
+        findings.extend(wildcard(key).map(|finding| Finding { effect: Effect::Risk, ..finding }));
+    }
     if suspect {
         findings.extend(wildcard(key));
         if findings.is_empty() {
