@@ -164,6 +164,12 @@ fn folds_and_blanks_under_simple() {
         said.leads(cause, "certain");
         assert_eq!(changes(&said).len(), 1, "{:?}", said.causes());
     }
+    // A fold where no width asks for one was taken out.
+    for fold in ["\r\n the", "\r\n\tthe"] {
+        let signed = with(&before, "an invoice", &format!("an invoice of{fold} month"));
+        let said = changed_with(&simple, &RSA_2048, &signed, &with(&before, "an invoice", "an invoice of the month"));
+        said.leads("header-refolded", "certain");
+    }
     // What relaxed does not count is no failure there.
     changed(&before, &with(&before, "Subject: an invoice", "SUBJECT:   an\r\n\tinvoice")).healthy();
 }
