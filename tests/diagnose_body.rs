@@ -135,12 +135,15 @@ fn encodings() {
     let eight = format!("{PLAIN}Content-Transfer-Encoding: 8bit\r\n");
     let text = "Guten Tag, Herr Müller,\r\ndie Rechnung über 10 € = zwölf Zeilen, die so lang sind, dass sie nicht in eine Zeile passen\r\n";
     let quoted = "Guten Tag, Herr M=C3=BCller,\r\ndie Rechnung =C3=BCber 10 =E2=82=AC =3D zw=C3=B6lf Zeilen, die so lang =\r\nsind, dass sie nicht in eine Zeile passen\r\n";
-    // Content-Transfer-Encoding is signed too: both are found, and the body is the other one.
+    // Content-Transfer-Encoding is signed too, and says what was done: the conversion leads.
     let after =
         with(&mail(&eight, quoted), "Content-Transfer-Encoding: 8bit", "Content-Transfer-Encoding: quoted-printable");
     let said = changed(&mail(&eight, text), &after);
-    said.finding("body-transfer-encoding-converted");
-    said.leads("header-mime-rewritten", "certain");
+    said.leads("body-transfer-encoding-converted", "certain");
+    assert_eq!(said.finding("header-mime-rewritten")["severity"], "note");
+    // Without a conversion the field is the change.
+    let after = with(&mail(&eight, "Hello\r\n"), "8bit", "quoted-printable");
+    changed(&mail(&eight, "Hello\r\n"), &after).leads("header-mime-rewritten", "certain");
     // The other way, by an encoder of the usual kind.
     let quoted = "M=C3=BCller =3D =C3=BC\r\n";
     let coded = format!("{PLAIN}Content-Transfer-Encoding: quoted-printable\r\n");
@@ -151,6 +154,18 @@ fn encodings() {
     let after =
         TWO.replace("utf-8\r\n\r\nHello", "utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nHell=C3=B6");
     changed(&mail(MIXED, &part), &mail(MIXED, &after)).leads("body-transfer-encoding-converted", "certain");
+}
+
+#[test]
+fn one_place_among_many() {
+    for (before, after, cause) in [
+        ("one\rtwo\r\nthree\r\n", "one\r\ntwo\r\nthree\r\n", "body-line-endings-changed"),
+        ("one\ntwo\r\nthree\r\n", "one\r\ntwo\r\nthree\r\n", "body-line-endings-changed"),
+        ("some words\rand others\r\n", "some words and others\r\n", "body-line-endings-changed"),
+        ("one\r\n.two\r\n", "one\r\ntwo\r\n", "body-dot-changed"),
+    ] {
+        changed(&mail(PLAIN, before), &mail(PLAIN, after)).leads(cause, "certain");
+    }
 }
 
 #[test]
@@ -177,6 +192,8 @@ fn what_cannot_be_undone_is_likely_at_most() {
     changed(&before, &mail(MIXED, &cut)).leads("body-truncated", "likely");
     let notice = "--b1\r\nContent-Type: text/plain\r\n\r\nThe attachment invoice.exe was removed by the virus filter.\r\n--b1--\r\n";
     changed(&before, &mail(MIXED, notice)).leads("body-attachment-removed", "likely");
+    let notice = notice.replace("The attachment invoice.exe was removed", "This file has been quarantined");
+    changed(&before, &mail(MIXED, &notice)).leads("body-attachment-removed", "likely");
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn subjects_in_another_encoding() {
     ] {
         leads("header-subject-reencoded", &format!("Subject: {before}"), &format!("Subject: {after}"));
     }
+    leads("header-subject-reencoded", "Subject: an invoice", "Subject: =?UTF-8?Q?an_invoice?=");
     leads("header-raw-8bit-encoded", "Subject: Grüße", "Subject: =?utf-8?b?R3LDvMOfZQ==?=");
 }
 
@@ -163,6 +164,12 @@ fn folds_and_blanks_under_simple() {
         said.leads(cause, "certain");
         assert_eq!(changes(&said).len(), 1, "{:?}", said.causes());
     }
+    // A fold where no width asks for one was taken out.
+    for fold in ["\r\n the", "\r\n\tthe"] {
+        let signed = with(&before, "an invoice", &format!("an invoice of{fold} month"));
+        let said = changed_with(&simple, &RSA_2048, &signed, &with(&before, "an invoice", "an invoice of the month"));
+        said.leads("header-refolded", "certain");
+    }
     // What relaxed does not count is no failure there.
     changed(&before, &with(&before, "Subject: an invoice", "SUBJECT:   an\r\n\tinvoice")).healthy();
 }
@@ -196,6 +203,28 @@ fn ed25519_is_searched_by_verifying() {
         ("+0000", "GMT", "header-date-rewritten"),
     ] {
         changed_with(&signer, &ED25519, &before, &with(&before, old, new)).leads(cause, "certain");
+    }
+}
+
+#[test]
+fn a_field_that_is_gone_is_likely_at_most() {
+    let id = "Message-ID: <1@example.com>\r\n";
+    let reply = "Reply-To: desk@example.com\r\n";
+    for (fields, names) in [
+        (id, "from:to:subject:date:message-id:cc:reply-to"),
+        (id, "from:from:message-id"),
+        (reply, "from:subject:reply-to"),
+    ] {
+        let before = mail(fields, BODY);
+        let signer = signer(&RSA_2048).set("h", names);
+        changed_with(&signer, &RSA_2048, &before, &mail("", BODY)).leads("header-removed", "likely");
+    }
+    // Named so that nobody adds them: their absence says nothing.
+    let before = mail("", BODY);
+    for names in ["from:subject:cc:reply-to", "from:from:subject:reply-to", "from:subject:cc:cc"] {
+        let signer = signer(&RSA_2048).set("h", names);
+        let after = with(&before, "Subject: an invoice", "Subject: a bill");
+        changed_with(&signer, &RSA_2048, &before, &after).leads("header-changed-unattributed", "certain");
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     coded, diff, links,
     mime::{self, Part},
     oneshot::{self, Inverse, some},
+    places,
     points::{edge, head_points, tail_points},
     recode::{self, Variation},
     search::{Points, Search, Target, line_end, lines, spliced},
@@ -41,6 +42,7 @@ pub fn search(header: &Header, body: &[u8], target: &Target, budget: &mut Budget
         .or_else(|| coded::blocks(&mut hunt))
         .or_else(|| hunt.two_steps())
         .or_else(|| hunt.banner_and_footer())
+        .or_else(|| places::one_place(&mut hunt))
 }
 
 /// A search under way.
@@ -66,6 +68,11 @@ impl Undone {
 }
 
 impl Hunt<'_, '_> {
+    /// How many octets may still be hashed.
+    pub fn left(&self) -> u64 {
+        self.budget.left()
+    }
+
     /// The parts of the body.
     pub fn parts(&self) -> Vec<Part> {
         mime::read(self.header, self.body)

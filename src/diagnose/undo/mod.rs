@@ -40,6 +40,7 @@ mod hop;
 mod links;
 mod mime;
 mod oneshot;
+mod places;
 mod points;
 mod recode;
 mod search;
@@ -110,7 +111,7 @@ pub fn findings(case: &Case<'_>, result: &DkimResult, known: &[Finding]) -> Vec<
     let concrete = findings.iter().any(|finding| !is_general(finding));
     for mut finding in header {
         // A concrete cause leads over "something in the header".
-        if is_general(&finding) && concrete {
+        if is_general(&finding) && concrete || follows(&finding, &findings) {
             finding.effect = Effect::Note;
         }
         findings.push(finding);
@@ -128,6 +129,13 @@ pub fn search_body(header: &Header, body: &[u8], hash: [u8; 32]) -> (u64, u64) {
     let target = Target { canon: Canon::Relaxed, limit: None, hash };
     body::search(header, body, &target, &mut budget);
     (budget.tried, budget.spent)
+}
+
+/// Is it a MIME field that says what was done to the body? The conversion is the cause, and the field goes with it.
+fn follows(finding: &Finding, body: &[Finding]) -> bool {
+    let conversions = [&modified::MIME_WRAPPED, &modified::TRANSFER_ENCODING_CONVERTED, &modified::CHARSET_CONVERTED];
+    finding.cause == &modified_header::MIME_REWRITTEN
+        && body.iter().any(|other| other.confidence == Confidence::Certain && conversions.contains(&other.cause))
 }
 
 /// Does it say no more than that something changed?

@@ -37,8 +37,10 @@ pub enum Inverse {
 /// What stands where a long line was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
-    /// A line end and a space (Postfix).
+    /// A line end and a space, which counts to the next line (Postfix).
     Space,
+    /// A line end and a space, which does not count.
+    Extra,
     /// A line end.
     Bare,
     /// An exclamation mark, a line end and a space (Sendmail).
@@ -63,7 +65,7 @@ pub enum Ends {
 }
 
 /// Every inverse, the likeliest first.
-pub const ALL: [Inverse; 28] = [
+pub const ALL: [Inverse; 31] = [
     Inverse::Wrapped(998, Break::Space),
     Inverse::FromEscaped,
     Inverse::DotsDoubled,
@@ -78,6 +80,9 @@ pub const ALL: [Inverse; 28] = [
     Inverse::Pixel,
     Inverse::Wrapped(990, Break::Space),
     Inverse::Wrapped(2048, Break::Space),
+    Inverse::Wrapped(998, Break::Extra),
+    Inverse::Wrapped(990, Break::Extra),
+    Inverse::Wrapped(2048, Break::Extra),
     Inverse::Wrapped(998, Break::Bare),
     Inverse::Wrapped(990, Break::Bare),
     Inverse::Wrapped(2048, Break::Bare),
@@ -301,10 +306,10 @@ fn unwrapped(body: &[u8], width: usize, at: Break) -> (Vec<u8>, usize) {
     let mut joined = false;
     for line in lines(body) {
         let line = match at {
-            Break::Space | Break::Mark if joined => line.strip_prefix(b" ").unwrap_or(line),
+            Break::Space | Break::Extra | Break::Mark if joined => line.strip_prefix(b" ").unwrap_or(line),
             _ => line,
         };
-        let removed = usize::from(joined && at != Break::Bare);
+        let removed = usize::from(joined && matches!(at, Break::Space | Break::Mark));
         let content = line.strip_suffix(b"\r\n").unwrap_or(line);
         joined = content.len() + removed == width
             && line.len() > content.len()
@@ -353,5 +358,8 @@ mod tests {
             Inverse::Wrapped(998, Break::Space).apply(broken.as_bytes(), Canon::Simple).expect("breaks");
         assert_eq!(undone, format!("short\r\n{line}\r\nend\r\n").into_bytes());
         assert!(claim.starts_with("2 lines"), "{claim}");
+        let broken = format!("{}\r\n {}\r\n {}\r\n", &line[..998], &line[998..1996], &line[1996..]);
+        let (undone, _) = Inverse::Wrapped(998, Break::Extra).apply(broken.as_bytes(), Canon::Simple).expect("breaks");
+        assert_eq!(undone, format!("{line}\r\n").into_bytes());
     }
 }

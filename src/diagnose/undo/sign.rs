@@ -44,7 +44,8 @@ fn notice(body: &[u8], parts: &[mime::Part]) -> Option<Step> {
             _ => raw.to_vec(),
         };
         let words = String::from_utf8_lossy(&text).to_ascii_lowercase();
-        let thing = ["attachment", "attached file", "anhang", "첨부"].iter().any(|word| words.contains(word));
+        let thing =
+            ["attachment", "attached file", "this file", "anhang", "첨부"].iter().any(|word| words.contains(word));
         let gone = ["removed", "quarantined", "deleted", "stripped", "blocked", "replaced", "entfernt", "삭제", "차단"]
             .iter()
             .any(|word| words.contains(word));
@@ -85,6 +86,7 @@ pub fn header_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     from_rewritten(case, result)
         .or_else(|| message_id(case, result))
         .or_else(|| removed(case, result))
+        .or_else(|| absent(case, result))
         .into_iter()
         .collect()
 }
@@ -133,7 +135,7 @@ fn message_id(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
         .take(20)
         .filter_map(|field| received::read(field.value()).by)
         .any(|by| of(&by.to_ascii_lowercase(), host) || of(host, &by.to_ascii_lowercase()));
-    let known = ["amazonses.com", "mail.ovh.net", "smtp-relay.sendinblue.com"].iter().any(|name| of(host, name));
+    let known = ["amazonses.com", "ovh.net", "smtp-relay.sendinblue.com"].iter().any(|name| of(host, name));
     (!own && !of(host, signer.as_str()) && (relay || known)).then(|| {
         let claim = format!("the Message-ID is of {host}, a relay on the way, while {signer} signed one of its own");
         let finding = Finding::breaks(&modified_header::MESSAGE_ID_REPLACED, Confidence::Likely, claim)
@@ -153,6 +155,33 @@ fn removed(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
     let copied = list.value("z")?.split('|').filter_map(|copy| Some(copy.split_once(':')?.0.trim().to_owned()));
     let gone = copied.take(200).find(|name| signs(result, name) && case.header.named(name).next().is_none())?;
     let claim = format!("z= has a copy of {gone}, h= names it, and the message has none");
+    Some(with_fixes(Finding::breaks(&modified_header::REMOVED, Confidence::Likely, claim)))
+}
+
+/// A field that h= names, that messages of this kind have, and that this one has not.
+///
+/// A signer may name fields that are absent, so that nobody adds them. One that does so names several, or names present
+/// ones once more than they are there; then absence says nothing, unless every message has such a field.
+fn absent(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
+    let names = &result.signature.fields;
+    let present = |name: &str| case.header.fields().filter(|field| field.is(name)).count();
+    let named = |name: &str| names.iter().filter(|other| other.eq_ignore_ascii_case(name)).count();
+    let mime = |name: &str| {
+        name.eq_ignore_ascii_case("MIME-Version")
+            || name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Content-"))
+    };
+    let missing: Vec<&str> =
+        names.iter().map(|name| &**name).filter(|name| present(name) == 0 && named(name) == 1 && !mime(name)).collect();
+    let expected =
+        |name: &&str| ["Date", "Message-ID", "Subject", "To"].iter().any(|all| all.eq_ignore_ascii_case(name));
+    let beyond = names.iter().any(|name| present(name) > 0 && named(name) > present(name));
+    let gone = match missing.iter().copied().find(expected) {
+        Some(name) => name,
+        None if beyond || missing.len() != 1 => return None,
+        None => missing[0],
+    };
+    let claim =
+        format!("h= names {gone}, the message has none, and no change of the other signed fields explains the failure");
     Some(with_fixes(Finding::breaks(&modified_header::REMOVED, Confidence::Likely, claim)))
 }
 

@@ -11,6 +11,9 @@ use crate::{
 /// A line shorter than this was not folded for its length.
 const LONG: usize = 900;
 
+/// Places of one field at which a fold is tried.
+const MAX_FOLDS: usize = 30;
+
 /// Guesses about the folds of one field.
 pub fn edits(signed: &Signed<'_>, at: usize, field: Field<'_>) -> Vec<Edit> {
     let raw = field.raw();
@@ -28,6 +31,10 @@ pub fn edits(signed: &Signed<'_>, at: usize, field: Field<'_>) -> Vec<Edit> {
         for (number, form) in refolded(raw).into_iter().enumerate() {
             let claim = format!("{name} was folded in another way when it was signed, and c=simple counts folds");
             edits.push(signed.raw(at, field, &form, &causes::REFOLDED, claim, 16 + number as u8));
+        }
+        for form in folded_once(raw) {
+            let claim = format!("{name} had another fold when it was signed, and c=simple counts folds");
+            edits.push(signed.raw(at, field, &form, &causes::REFOLDED, claim, 40));
         }
         for (form, cause, claim) in spaced(field) {
             edits.push(signed.raw(at, field, &form, cause, format!("{name}: {claim}"), 18));
@@ -82,6 +89,16 @@ fn refolded(raw: &[u8]) -> Vec<Vec<u8>> {
     forms.push(single);
     forms.retain(|form| form != raw);
     forms
+}
+
+/// The field as one line, folded before one of its words.
+fn folded_once(raw: &[u8]) -> Vec<Vec<u8>> {
+    let flat = joined(raw, |_| true, false).unwrap_or_else(|| raw.to_vec());
+    let blanks = flat.iter().enumerate().filter(|(_, octet)| matches!(octet, b' ' | b'\t'));
+    let places: Vec<usize> = blanks.map(|(at, _)| at).take(MAX_FOLDS).collect();
+    let fold = |at: usize, fold: &[u8], kept: usize| [&flat[..at], fold, &flat[at + kept..]].concat();
+    let kept = places.iter().map(|&at| fold(at, b"\r\n", 0));
+    kept.chain(places.iter().map(|&at| fold(at, b"\r\n\t", 1))).filter(|form| form != raw).collect()
 }
 
 fn replaced(raw: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

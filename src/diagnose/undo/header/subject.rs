@@ -25,14 +25,11 @@ pub fn edits(signed: &Signed<'_>, at: usize, field: Field<'_>) -> Vec<Edit> {
     let (decoded, charset) = words::decoded(&flat);
     let was_encoded = flat != decoded;
     if was_encoded {
-        edits.push(signed.value(
-            at,
-            field,
-            format!(" {decoded}").as_bytes(),
-            &causes::RAW_8BIT_ENCODED,
-            "the subject, raw UTF-8 when it was signed, was encoded",
-            8,
-        ));
+        let (cause, claim) = match decoded.is_ascii() {
+            true => (&causes::SUBJECT_REENCODED, "the subject, plain when it was signed, was encoded"),
+            false => (&causes::RAW_8BIT_ENCODED, "the subject, raw UTF-8 when it was signed, was encoded"),
+        };
+        edits.push(signed.value(at, field, format!(" {decoded}").as_bytes(), cause, claim, 8));
     }
     for form in words::encoded(&decoded, charset.as_deref(), "Subject".len()) {
         let claim = if was_encoded {
