@@ -181,8 +181,14 @@ fn charsets() {
     let before = [&mail(head, "")[..], b"\xbe\xc8\xb3\xe7\xc7\xcf\xbc\xbc\xbf\xe4\r\n"].concat();
     let after = mail("Content-Type: text/plain; charset=utf-8\r\n", "안녕하세요\r\n");
     let said = changed(&before, &after);
-    said.finding("body-charset-converted");
+    said.leads("body-charset-converted", "certain");
     said.finding("header-mime-rewritten");
+    // In seven bits, its announcement on a line of its own or not.
+    for end in ["\r\n", ""] {
+        let seven = format!("\x1b$)C{end}\x0e>H3gGO<<?d\x0f\r\n");
+        let before = mail("Content-Type: text/plain; charset=iso-2022-kr\r\n", &seven);
+        changed(&before, &after).leads("body-charset-converted", "certain");
+    }
 }
 
 #[test]

@@ -226,6 +226,12 @@ fn to_iso_2022_kr(euc: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// ISO-2022-KR as programs write it that do not give the announcement a line of its own; `None` for another charset.
+pub fn announced_inline(octets: &[u8]) -> Option<Vec<u8>> {
+    let text = octets.strip_prefix(KR_HEAD)?.strip_prefix(b"\r\n")?;
+    Some([KR_HEAD, text].concat())
+}
+
 fn from_iso_2022_kr(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.strip_prefix(KR_HEAD)?;
     let text = text.strip_prefix(b"\r\n").unwrap_or(text);

@@ -190,6 +190,21 @@ fn in_charset(body: &[u8], set: &[(&Part, String)], charset: &str, tried: &mut d
     let Some(octets) = set.iter().map(|(_, text)| encode::encoded(text, charset)).collect::<Option<Vec<_>>>() else {
         return false;
     };
+    if in_octets(body, set, charset, &octets, tried) {
+        return true;
+    }
+    let inline: Option<Vec<Vec<u8>>> = octets.iter().map(|octets| encode::announced_inline(octets)).collect();
+    inline.is_some_and(|octets| in_octets(body, set, charset, &octets, tried))
+}
+
+/// As [`in_charset`], the texts being these octets.
+fn in_octets(
+    body: &[u8],
+    set: &[(&Part, String)],
+    charset: &str,
+    octets: &[Vec<u8>],
+    tried: &mut dyn FnMut(Variation) -> bool,
+) -> bool {
     let declared = set[0].0.charset.clone().unwrap_or_else(|| "utf-8".into());
     if declared == charset {
         return false;
@@ -200,7 +215,7 @@ fn in_charset(body: &[u8], set: &[(&Part, String)], charset: &str, tried: &mut d
         for name in [charset.to_owned(), charset.to_ascii_uppercase()] {
             for way in [Way::InPlace(Word::Lower), Way::InPlace(Word::SevenBit), Way::Line(1)] {
                 let mut splices = Vec::new();
-                for ((part, _), octets) in set.iter().zip(&octets) {
+                for ((part, _), octets) in set.iter().zip(octets) {
                     let content = match plain {
                         true => encode::to_crlf(octets),
                         false => recoded(octets, part, body).swap_remove(0),
