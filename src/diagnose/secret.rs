@@ -95,7 +95,7 @@ fn plain(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::STANDARD;
+    use base64::{Engine, engine::general_purpose::STANDARD};
     use rsa::{
         RsaPrivateKey,
         pkcs1::EncodeRsaPrivateKey,
