@@ -1,6 +1,6 @@
 //! What a diagnosis says: one cause, how sure, for whom, on what evidence, what to do.
 //!
-//! A detector builds findings and knows nothing of the rest; [`super::order`] decides which of them leads and how grave it
+//! A detector builds findings and knows nothing of the rest; `super::order` decides which of them leads and how grave it
 //! is for the message. Texts hold words of strangers: whoever shows them escapes them.
 
 use super::register::Cause;

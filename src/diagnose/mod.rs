@@ -3,7 +3,7 @@
 //! Each detector looks at one kind of evidence and gives the findings it can prove, or nothing. `certain` is said only
 //! where one repair made this signature verify or this SPF check pass, or where the fact is itself the definition.
 //! A detector emits its most specific finding first; the order of blame among detectors is the [`register::Stage`] of
-//! their causes; [`order`] makes one finding of each subject the primary one.
+//! their causes; `order` makes one finding of each subject the primary one.
 //!
 //! What a detector would like to know and does not is wanted of [`case::Facts`], and fetched by `inquire`, which then
 //! diagnoses again. A diagnosis never changes a verdict.

@@ -195,6 +195,8 @@ macro_rules! causes {
     ) => {
         $(
             $(#[doc = $doc])*
+            // A page speaks of buttons like [Enable], which are no links.
+            #[allow(rustdoc::broken_intra_doc_links)]
             pub static $name: $crate::diagnose::register::Cause = $crate::diagnose::register::Cause {
                 code: $code,
                 family: $crate::diagnose::register::Family::$family,

@@ -9,18 +9,18 @@
 //! **Body and header are two questions.** Each has its own digest and its own search; a list that tags the subject and
 //! appends a footer is found twice, by two searches that do not know each other.
 //!
-//! **The body** ([`body`]) is large and a guess must not cost a hash of all of it. A footer is what stands behind the
+//! **The body** (`body`) is large and a guess must not cost a hash of all of it. A footer is what stands behind the
 //! original, so one pass that looks at the state of the hash at every end of a line tries every footer there can be. In a
 //! part of a MIME body the state before each possible start is kept, and only what stands behind the possible end is
-//! hashed again. Swapped encodings, broken lines, escapes and the like cost one pass each ([`oneshot`], [`recode`]). Single
+//! hashed again. Swapped encodings, broken lines, escapes and the like cost one pass each (`oneshot`, `recode`). Single
 //! changes come before two of them, likely ones before rare ones.
 //!
-//! **The header** ([`header`]) is small, and there are many ways to rewrite a field. The hash before each signed field is
+//! **The header** (`header`) is small, and there are many ways to rewrite a field. The hash before each signed field is
 //! kept, so that a guess costs the octets from its field on; three hundred single guesses and twenty thousand pairs come to
 //! less than a tenth of a second. Under Ed25519 nothing can be opened: each guess is a verification, and fewer are tried.
 //! `z=`, where the signer put it, is asked first: it says what there was.
 //!
-//! **What it may cost** ([`budget`]) is counted in octets hashed and guesses tried, never in seconds: the same message gives
+//! **What it may cost** (`budget`) is counted in octets hashed and guesses tried, never in seconds: the same message gives
 //! the same findings on every machine and every day. All signatures of a message share the budget.
 //!
 //! **What it must not say.** A guess that does not fit is no finding, however much the text looks like a footer. Two kinds of
