@@ -31,3 +31,15 @@ fn a_missing_key_is_said_with_the_answer_of_dns() {
     );
     assert_eq!(finding["documented"][0]["title"], "Cloud Outbound Mailer troubleshooting");
 }
+
+#[test]
+fn a_signature_whose_domain_cannot_be_read_explains_before_spf_does() {
+    let mail = Signer::new(&RSA_2048, "example.com").without("d").sign(MAIL.as_bytes());
+    let zone = Zone::default().txt("example.com", "v=spf1 -all");
+    let client = ["--client-ip", "192.0.2.9", "--helo", "mx.example.com", "--mail-from", "b@example.com"];
+    verify(&mail, &zone, &client).leads("dkim-signature-malformed", "certain");
+    // The author's own signature comes first all the same.
+    let both = Signer::new(&RSA_2048, "example.com").sign(MAIL.as_bytes());
+    let both = Signer::new(&RSA_2048, "example.com").without("d").sign(&both);
+    verify(&both, &zone, &client).leads("dkim-record-not-found", "certain");
+}

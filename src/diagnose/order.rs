@@ -64,8 +64,8 @@ pub fn arrange(standing: Standing<'_>, findings: Vec<Finding>) -> Vec<Placed> {
 /// How grave a finding is for the message: only what stands between it and authentication is an error.
 fn severity(standing: Standing<'_>, finding: &Finding) -> Severity {
     let aligned = match &finding.subject {
-        Subject::Signature { index: Some(index), .. } => {
-            standing.aligned.get(index - 1).copied().flatten() != Some(false)
+        Subject::Signature { index: Some(index), domain, .. } => {
+            strangeness(standing, Some(*index), domain.is_some()) < 2
         }
         Subject::Spf(_) => standing.spf_aligned != Some(false),
         Subject::Signature { index: None, .. } | Subject::Dmarc(_) => true,
@@ -82,18 +82,27 @@ fn severity(standing: Standing<'_>, finding: &Finding) -> Severity {
 
 /// Among primary findings: a From domain that does not exist leads, then signatures (aligned first, then from the top),
 /// SPF, policy and activation.
-fn rank(standing: Standing<'_>, placed: &Placed) -> (u8, bool, usize, Stage) {
+fn rank(standing: Standing<'_>, placed: &Placed) -> (u8, u8, usize, Stage) {
     let stage = placed.finding.cause.stage;
     match &placed.finding.subject {
-        Subject::Dmarc(_) if stage <= Stage::Transport => (0, false, 0, stage),
-        Subject::Signature { index, .. } => {
-            let index = index.unwrap_or(0);
-            let stranger = standing.aligned.get(index.wrapping_sub(1)).copied().flatten() == Some(false);
-            (1, stranger, index, stage)
+        Subject::Dmarc(_) if stage <= Stage::Transport => (0, 0, 0, stage),
+        Subject::Signature { index, domain, .. } => {
+            (1, strangeness(standing, *index, domain.is_some()), index.unwrap_or(0), stage)
         }
-        Subject::Spf(_) => (2, false, 0, stage),
-        Subject::Dmarc(_) => (3, false, 0, stage),
-        Subject::Arc => (4, false, 0, stage),
-        Subject::Mta => (5, false, 0, stage),
+        Subject::Spf(_) => (2, 0, 0, stage),
+        Subject::Dmarc(_) => (3, 0, 0, stage),
+        Subject::Arc => (4, 0, 0, stage),
+        Subject::Mta => (5, 0, 0, stage),
+    }
+}
+
+/// How far a signature is from the author's: 0 if it aligns, 1 if that is not known, 2 if it does not.
+fn strangeness(standing: Standing<'_>, index: Option<usize>, named: bool) -> u8 {
+    let aligned = index.and_then(|index| standing.aligned.get(index.checked_sub(1)?).copied().flatten());
+    match aligned {
+        Some(true) => 0,
+        // A signature whose d= cannot be read may have been the author's.
+        Some(false) if named => 2,
+        _ => 1,
     }
 }
