@@ -52,7 +52,7 @@ fn tells_the_story(output: &Output) -> String {
         ("   relayed    none ", "no signature"),
         ("   note       fail ", "bh= differs"),
         ("   note       permerror ", "dkim-key-split-across-records (certain)"),
-        ("   fix ", "one"),
+        ("   fix ", "delete the 2 records"),
         ("Everything was as it should be.", ""),
     ] {
         assert!(told.lines().any(|found| found.starts_with(line) && found.contains(word)), "{line}…{word}\n{told}");
