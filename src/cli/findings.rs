@@ -108,8 +108,7 @@ impl Screen {
                 self.line("seen", &format!("{}: {bits} bits, SHA-256 {fingerprint}", item.label));
             }
             Value::Time(seconds) => {
-                let time = i64::try_from(*seconds).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
-                self.line("seen", &format!("{}: {}", item.label, time.unwrap_or(jiff::Timestamp::MAX)));
+                self.line("seen", &format!("{}: {}", item.label, report::time(*seconds)));
             }
         }
     }

@@ -154,7 +154,8 @@ fn documented(cause: &Cause) -> Vec<Json> {
     seed.into_iter().chain(standards).collect()
 }
 
-fn time(seconds: u64) -> String {
+/// RFC 3339; a time beyond jiff's, in the year 9999, cannot be given.
+pub fn time(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -95,11 +95,8 @@ impl Diagnosing {
         Copy { room: self.room.clone(), bytes: Vec::new(), dropped: false }
     }
 
-    /// Looks into a message in the background, if there is anything to look into and room for it.
+    /// Looks into a message that [`is_suspicious`] in the background, if there is room for it.
     pub fn begin(&self, shared: &Arc<Shared>, active: &Arc<Active>, judged: Judged) {
-        if !is_suspicious(&judged.verdicts) {
-            return;
-        }
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             if !self.overrun.swap(true, Ordering::AcqRel) {
@@ -132,7 +129,7 @@ impl Diagnosing {
 }
 
 /// Did something fail, or pass by luck?
-fn is_suspicious(verdicts: &Verdicts) -> bool {
+pub fn is_suspicious(verdicts: &Verdicts) -> bool {
     let dkim =
         verdicts.dkim.iter().any(|result| result.result != Word::Pass || !result.warnings.is_empty() || result.testing);
     let spf = verdicts.spf.as_ref().is_some_and(|spf| !matches!(spf.main.result, SpfResult::Pass | SpfResult::None));

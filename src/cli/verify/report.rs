@@ -1,7 +1,7 @@
 //! The JSON of one message, `waxseal.verify/1`. Names here are a contract: fields may be added, never renamed.
 
 use super::judge::Judged;
-use crate::diagnose::report::{Entry, entries};
+use crate::diagnose::report::{Entry, entries, time};
 use crate::verify::{
     Word,
     arc::ArcResult,
@@ -117,12 +117,6 @@ pub fn json(judged: &Judged) -> String {
         authentication_results: &judged.authentication_results,
     };
     serde_json::to_string_pretty(&report).expect("strings and numbers always have a JSON form")
-}
-
-/// RFC 3339; a time beyond jiff's, in the year 9999, cannot be given.
-fn time(seconds: u64) -> String {
-    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    time.unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 fn dkim(result: &DkimResult, aligned: Aligned) -> Dkim<'_> {

@@ -300,26 +300,13 @@ fn nearest(word: &[u8]) -> Option<Vec<u8>> {
     best.map(|(_, meant)| meant).or(punctuated).or_else(named)
 }
 
-/// How many letters must be changed, added, left out or swapped with their neighbour.
+/// How many octets must be changed, added, left out or swapped with their neighbour.
 pub fn distance(one: &str, other: &str) -> usize {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() > 32 || other.len() > 32 {
         return usize::MAX;
     }
-    let mut rows: Vec<Vec<usize>> = vec![(0..=other.len()).collect()];
-    for i in 1..=one.len() {
-        let mut row = vec![i];
-        for j in 1..=other.len() {
-            let change = rows[i - 1][j - 1] + usize::from(one[i - 1] != other[j - 1]);
-            let mut least = change.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[one.len()][other.len()]
+    let octets = |text: &str| text.bytes().map(char::from).collect::<String>();
+    strsim::osa_distance(&octets(one), &octets(other))
 }
 
 fn starts_with(word: &[u8], start: &[u8]) -> bool {
