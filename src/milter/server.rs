@@ -12,7 +12,7 @@ use crate::{
     config::{Listener, MAX_CONNECTIONS, Settings, Socket},
     event::Journal,
     sign::selfcheck::Checked,
-    watch::Watch,
+    watch::{Basis, Keeper, Watch},
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
@@ -25,6 +25,8 @@ pub struct Server {
     running: Vec<Running>,
     /// Listeners that a reload took out of the settings: they take no new connections, and those that are open go on.
     leaving: Vec<Running>,
+    /// Who looks at the records of our own keys, if somebody does.
+    keeper: Option<Keeper>,
 }
 
 /// One listener that is served.
@@ -64,12 +66,20 @@ impl Server {
             host,
         });
         let running = bound.into_iter().map(|(listener, bound)| Running::serve(&shared, listener, bound)).collect();
-        Ok(Server { shared, running, leaving: Vec::new() })
+        Ok(Server { shared, running, leaving: Vec::new(), keeper: None })
     }
 
     /// Where each listener listens, in the order of the settings: the real port where port 0 was configured.
     pub fn addresses(&self) -> Vec<String> {
         self.running.iter().map(|running| running.address.clone()).collect()
+    }
+
+    /// Begins to look at the records of our own keys; call it once the journal knows its store, which remembers them.
+    pub fn keep_watch(&mut self) {
+        let shared = self.shared.clone();
+        let current = move || shared.active.load_full() as Arc<dyn Basis>;
+        let (journal, host) = (self.shared.journal.clone(), self.shared.host.clone());
+        self.keeper = self.keeper.take().or_else(|| Keeper::begin(&self.shared.watch, current, journal, host));
     }
 
     /// How the records of our own keys stand: for the status page and the metrics.
@@ -101,6 +111,7 @@ impl Server {
         }
         let wanted = active.settings.listeners.clone();
         self.shared.active.store(active);
+        self.shared.watch.reload();
         for running in &mut self.running {
             match wanted.iter().find(|listener| listen::same_place(&listener.socket, &running.socket)) {
                 Some(listener) => {
