@@ -12,7 +12,7 @@ use crate::{
     config::{Listener, MAX_CONNECTIONS, Settings, Socket},
     event::Journal,
     sign::selfcheck::Checked,
-    watch::{Basis, Keeper, Watch},
+    watch::{Basis, Keeper, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
@@ -57,6 +57,7 @@ impl Server {
             .collect::<Result<_, ListenError>>()?;
         let host = host_name();
         let shared = Arc::new(Shared {
+            recall: Recall::new(journal.clone()),
             journal,
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
@@ -78,8 +79,9 @@ impl Server {
     pub fn keep_watch(&mut self) {
         let shared = self.shared.clone();
         let current = move || shared.active.load_full() as Arc<dyn Basis>;
-        let (journal, host) = (self.shared.journal.clone(), self.shared.host.clone());
-        self.keeper = self.keeper.take().or_else(|| Keeper::begin(&self.shared.watch, current, journal, host));
+        let Shared { watch, recall, journal, host, .. } = &*self.shared;
+        let begin = || Keeper::begin(watch, recall.clone(), current, journal.clone(), host.clone());
+        self.keeper = self.keeper.take().or_else(begin);
     }
 
     /// How the records of our own keys stand: for the status page and the metrics.

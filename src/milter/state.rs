@@ -9,7 +9,7 @@ use crate::{
     name::DomainName,
     provider::Profile,
     sign::{keys::Keys, selfcheck::Checked},
-    watch::{Basis, Watch},
+    watch::{Basis, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -50,6 +50,8 @@ pub struct Shared {
     pub diagnosing: Diagnosing,
     /// How the records of our own keys stand.
     pub watch: Arc<Watch>,
+    /// What was published at their names before.
+    pub recall: Recall,
 }
 
 impl Active {

@@ -71,6 +71,7 @@ impl Keeper {
     /// Begins to look, on behalf of this host; needs a tokio runtime. `None` if somebody looks already.
     pub fn begin(
         watch: &Arc<Watch>,
+        recall: Recall,
         current: impl Fn() -> Arc<dyn Basis> + Send + Sync + 'static,
         journal: Journal,
         host: String,
@@ -79,7 +80,7 @@ impl Keeper {
         let rounds = Rounds {
             watch: watch.clone(),
             current: Arc::new(current),
-            recall: Recall::new(journal.clone()),
+            recall,
             journal,
             host,
             pace: Pace::default(),

@@ -12,6 +12,7 @@ mod pace;
 mod recall;
 
 pub use keeper::{Basis, Keeper};
+pub use recall::Recall;
 
 use crate::{config::Domain, diagnose::finding::Publish, dkim::KeyType, event::CauseEvent, name::DomainName};
 use arc_swap::ArcSwap;

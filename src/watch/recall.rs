@@ -23,9 +23,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// The keys that are read back at most: as many domains as one host is made for.
 const MOST_WATCHED: usize = 200_000;
 
-/// Reads the store.
+/// Reads the store that the journal writes.
 #[derive(Clone)]
-pub(super) struct Recall {
+pub struct Recall {
     journal: Journal,
     state: Arc<Mutex<Connection>>,
 }
@@ -36,13 +36,23 @@ struct Connection {
     failed: Option<Instant>,
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // A connection to a server holds a runtime of its own, which must not end inside of another one.
+        if let Some(open) = self.open.take() {
+            let _ = std::thread::Builder::new().name("recall".into()).spawn(move || drop(open));
+        }
+    }
+}
+
 impl Recall {
-    pub(super) fn new(journal: Journal) -> Recall {
+    /// With no connection yet.
+    pub fn new(journal: Journal) -> Recall {
         Recall { journal, state: Arc::default() }
     }
 
     /// What was published at this name; `None` if the store cannot be read now.
-    pub(super) async fn published(&self, name: String) -> Option<Vec<Published>> {
+    pub async fn published(&self, name: String) -> Option<Vec<Published>> {
         self.ask(move |archive| archive.published(&name)).await
     }
 
