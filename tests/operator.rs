@@ -7,7 +7,7 @@ use common::waxseal::{Home, Waxseal};
 use indymilter_test::{MacroStage, SocketInfo, TestConnection};
 use std::{
     fs::{self, File},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -248,6 +248,34 @@ fn check_and_run_judge_sockets_alike() {
         assert!(told[0].contains(words), "{}\nwanted: {words}", told[0]);
         assert!(told[0].contains("; "), "no fix: {}", told[0]);
     }
+}
+
+/// Only a member of a group may give it a file: what would end the service at its start is found before.
+#[test]
+fn a_group_that_the_user_is_not_in_is_refused_beforehand() {
+    const NOBODY: u32 = 65534;
+    if !rustix::process::geteuid().is_root() {
+        // It takes root to be another user.
+        return;
+    }
+    let programs = common::open_folder();
+    let program = programs.path().join("waxseal");
+    fs::copy(WAXSEAL, &program).expect("copied");
+    let run = |group: &str, command: &str| {
+        let home = home_with(&format!(
+            "[[listener]]\nsocket = \"unix:here.sock\"\nsocket_group = \"{group}\"\nmode = \"verify\"\n"
+        ));
+        std::os::unix::fs::chown(home.path("."), Some(NOBODY), Some(NOBODY)).expect("given");
+        let mut given = Command::new(&program);
+        given.args(command.split(' ')).args(["--config", "waxseal.toml"]).current_dir(home.path("."));
+        given.stdin(Stdio::null()).uid(NOBODY).gid(NOBODY).output().expect("the program runs")
+    };
+    let told = ["config check", "run"].map(|command| refused(&run("0", command)));
+    for told in told {
+        let words = "waxseal.toml:2: cannot listen on unix:";
+        assert!(told.contains(words) && told.contains("it cannot be given to the group 0; only a member"), "{told}");
+    }
+    good(&run("65534", "config check"));
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn each_mistake_is_named_with_its_line() {
     let listener = |lines: &str| format!("[[listener]]\n{lines}");
     let domain = |lines: &str| format!("[domains.\"example.com\"]\n{lines}");
     let plain = str::to_owned;
-    let long_path = format!("socket = \"unix:/{}\"", "x".repeat(107));
+    let long_path = format!("socket = \"unix:/{}\"", "x".repeat(103));
     for (text, line, words) in [
         (signing("expires = \"7d\""), 2, "unknown name \"signing.expires\"; did you mean \"expire\"?"),
         (plain("[signin]"), 1, "unknown name \"signin\"; did you mean \"signing\"?"),
@@ -255,7 +255,7 @@ fn each_mistake_is_named_with_its_line() {
         (listener("socket_mode = \"0660\""), 2, "only a socket \"unix:PATH\" has one"),
         (listener("reinjected = true"), 2, "nothing would be signed here without signing.outbound_mark"),
         (listener("[[listener]]"), 2, "two listeners at inet:127.0.0.1:8891"),
-        (listener(&long_path), 2, "is longer than the 107 octets"),
+        (listener(&long_path), 2, "is longer than the 103 octets"),
         (plain("listener = []"), 1, "an empty list serves nobody"),
         (plain("[listener]"), 1, "expected [[listener]], found a table"),
         (plain("[domains.\"exa mple.com\"]\nselector = \"s\""), 1, "\"exa mple.com\" is not a domain name"),

@@ -11,8 +11,9 @@ use std::{net::SocketAddr, path::PathBuf};
 /// How the table is named in the file.
 const AS_WRITTEN: &str = "[[listener]]";
 
-/// The longest path of a unix socket: 108 octets of sun_path (unix(7)) with the final NUL.
-const LONGEST_PATH: usize = 107;
+/// The longest path of a unix socket: 108 octets of sun_path (unix(7)), less the final NUL and the `.new` that it has
+/// until its mode and group are right.
+const LONGEST_PATH: usize = 103;
 
 /// Reads all listeners; the default one where the file names none.
 pub(super) fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, has_outbound_mark: bool) -> Vec<Listener> {

@@ -17,7 +17,7 @@ mod store;
 mod verify;
 
 pub use domain::key_file_name;
-pub use judge::group_id;
+pub use judge::{NO_MEMBER, group_id, own_group};
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
 pub use store::{Place, Store, Url};
