@@ -155,6 +155,8 @@ fn what_stands_in_place_of_a_key_is_named_with_the_fix() {
     };
     let ec = openssl(&home, "ecparam -name prime256v1 -genkey");
     let convert = "openssl pkey -in";
+    let one_line: Vec<u8> = rsa.iter().copied().filter(|octet| *octet != b'\n').collect();
+    let secret = String::from_utf8_lossy(&rsa[100..140]).replace('\n', "");
     for (content, what, fix) in [
         (&b""[..], "is empty", "put the private key there, or remove it and make one with `waxseal keygen`"),
         (b"\n\n", "is empty", "`waxseal keygen`"),
@@ -167,6 +169,7 @@ fn what_stands_in_place_of_a_key_is_named_with_the_fix() {
         (&certificate, "holds a certificate, not a private key", "name the file of the private key that belongs to it"),
         (&der, "is in DER form, not in PEM", "openssl pkey -inform DER -in"),
         (&ed25519_der, "is in DER form, not in PEM", "openssl pkey -inform DER -in"),
+        (&one_line, "holds a damaged key: its line ends are missing", "restore it from a copy"),
         (&ec, "holds an EC key, which DKIM does not know", "make an RSA key with `waxseal keygen`"),
         (&ed25519, "holds a key of type ed25519, not rsa", "name an RSA key in `key`"),
     ] {
@@ -177,6 +180,7 @@ fn what_stands_in_place_of_a_key_is_named_with_the_fix() {
         assert!(told.contains("keys/s.pem\": ") && told.contains(what), "{told}\nwanted: {what}");
         assert!(told.split_once("; ").is_some_and(|(_, told)| told.contains(fix)), "{told}\nwanted: {fix}");
         assert!(!told.to_lowercase().contains("nul"), "{told}");
+        assert!(!told.contains(&secret), "a part of a key: {told}");
     }
 }
 
