@@ -131,7 +131,7 @@ pub struct Network {
 pub enum SenderRule {
     /// Whoever is authenticated or in a trusted network.
     Any,
-    /// The envelope sender is within the From domain that we sign for; the null sender is exempt.
+    /// The envelope sender is within the From domain that we sign for; the null sender of bounces is exempt.
     Envelope,
     /// The authenticated user is an address within it, or named in `users` of the domain.
     User,
