@@ -4,7 +4,9 @@ use super::{
     activation, arrange,
     case::{Case, KeyCase, Match, Oracle},
     finding::{Confidence, Effect, Finding, Subject},
-    key_findings, policy, propagation,
+    key_findings,
+    place::record_of,
+    policy, propagation,
     register::{Cause, Family, Stage},
     servers, spf,
 };
@@ -91,23 +93,30 @@ fn published_key(case: &Case<'_>, domain: &DomainName, selector: &DomainName) ->
     };
     let mut findings = key_findings(&key);
     if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
-        findings.extend(another_key(&key));
+        findings.extend(another_key(&key, case.expected.replace));
     }
     findings.extend(propagation::time_to_live(&key));
     findings.into_iter().map(|finding| finding.about(key.subject())).collect()
 }
 
-/// A sound key is published, and it is not ours.
-fn another_key(key: &KeyCase<'_>) -> Option<Finding> {
+/// A sound key is published, and it is not ours. Whoever signs with it loses every signature when it goes, so the record
+/// of our own is shown only if `replace` asks for it.
+fn another_key(key: &KeyCase<'_>, replace: bool) -> Option<Finding> {
     let Oracle::Key(ours) = key.oracle else { return None };
     let (_, published, Match::Refuted) = key.sound(key.answer)? else { return None };
-    let claim = format!("the key at {} is not the public half of the key at hand", key.name());
+    let name = key.name();
+    let claim = format!("the key at {name} is not the public half of the key at hand");
+    let finding = Finding::breaks(&super::register::key::KEY_MISMATCH, Confidence::Certain, claim)
+        .dns("the key record", key.answer)
+        .key("the published key", &published)
+        .key("the key at hand", ours);
+    if replace {
+        return Some(finding.fix(format!("replace the record at {name}")).publish(&name, record_of(ours)));
+    }
     Some(
-        Finding::breaks(&super::register::key::KEY_MISMATCH, Confidence::Certain, claim)
-            .dns("the key record", key.answer)
-            .key("the published key", &published)
-            .key("the key at hand", ours)
-            .fix(format!("publish the record of the key at hand at {}", key.name()))
-            .fix("or let the signer use the private key that belongs to the published one"),
+        finding
+            .fix("this name holds another signer's key: if anybody signs with it, use your own --selector")
+            .fix("or let the signer here use the private key that belongs to the published one")
+            .fix("if that key is yours and nobody signs with it any more, --replace shows the record to put in its place"),
     )
 }

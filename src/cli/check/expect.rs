@@ -21,6 +21,7 @@ pub struct Expect {
     key: Option<Key>,
     token: Option<String>,
     spf_include: Option<DomainName>,
+    replace: bool,
 }
 
 /// What one domain should have.
@@ -73,6 +74,7 @@ impl Expect {
             key,
             token: options.token.clone(),
             spf_include: options.spf_include.clone(),
+            replace: options.replace,
         })
     }
 
@@ -124,6 +126,7 @@ impl Expect {
                 selector: selector.clone(),
                 token: self.token.clone(),
                 key: self.key.clone().or(ours),
+                replace: self.replace,
                 spf_include: self.spf_include.clone(),
                 known: Some(self.profiles.clone()),
                 ..Expected::default()
