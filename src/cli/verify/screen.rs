@@ -57,9 +57,6 @@ pub fn text(judged: &Judged, paint: Paint) -> String {
     if verdicts.arc.result != Word::None {
         screen.chain(&verdicts.arc);
     }
-    if verdicts.arc.instances > 0 {
-        screen.arc(&verdicts.arc);
-    }
     for note in &judged.notes {
         screen.line("note", &"", &note.to_string());
     }
@@ -116,11 +113,11 @@ impl Screen {
     }
 
     fn chain(&mut self, chain: &ArcResult) {
-        let sealer = chain.sealers.last().and_then(|sealer| sealer.domain.as_ref());
-        let why = match (&chain.reason, sealer) {
-            (Some(reason), _) => reason.to_string(),
-            (None, Some(sealer)) => format!("{} sealed, the last of {}", sealer, chain.instances),
-            (None, None) => String::new(),
+        let sealers = chain.sealers.iter().filter_map(|sealer| sealer.domain.as_ref()).map(|domain| domain.as_str());
+        let sealers = sealers.collect::<Vec<_>>().join(", ");
+        let why = match &chain.reason {
+            Some(reason) => reason.to_string(),
+            None => format!("sealed by {sealers}, the first one first"),
         };
         self.result("arc", chain.result.as_str(), &why);
     }
@@ -133,16 +130,6 @@ impl Screen {
         let domain = outcome.domain.as_ref().map_or("(no domain)", |domain| domain.as_str());
         let why = format!("{domain} ({identity}) from {}: {}", outcome.client_ip, outcome.reason);
         self.result("spf", outcome.result.as_str(), &why);
-    }
-
-    fn arc(&mut self, chain: &ArcResult) {
-        let sealers = chain.sealers.iter().filter_map(|sealer| sealer.domain.as_ref()).map(|domain| domain.as_str());
-        let sealers = sealers.collect::<Vec<_>>().join(", ");
-        let why = match &chain.reason {
-            Some(reason) => reason.to_string(),
-            None => format!("sealed by {sealers}, the first one first"),
-        };
-        self.result("arc", chain.result.as_str(), &why);
     }
 
     fn result(&mut self, method: &str, word: &'static str, why: &str) {
