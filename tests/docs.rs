@@ -191,6 +191,9 @@ fn names_what_exists(line: &str) {
         ["systemctl", .., unit] | ["journalctl", "-u", unit, ..] if unit.contains("waxseal") => {
             assert!(root().join("systemd").join(unit).is_file(), "{line}: {unit}");
         }
+        // tests/package.rs makes and installs it.
+        [script @ "conf/debian/build", "."] => assert!(root().join(script).is_file(), "{line}"),
+        ["apt-get", "install", ..] => {}
         ["systemctl", "daemon-reload"] | ["useradd", ..] | ["install", "-d", ..] => {}
         _ => panic!("teach this test what to look at: {line}"),
     }

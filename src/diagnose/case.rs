@@ -85,6 +85,24 @@ impl Expected {
         let (profile, _) = self.known.as_ref()?.by_selector(selector?)?;
         Some((profile.clone(), true))
     }
+
+    /// The profile whose demands are made of a message with these signatures, and the selector that it was inferred from.
+    pub fn profile_in_use(&self, signatures: &[DkimResult]) -> Option<InUse> {
+        let selectors = signatures.iter().filter_map(|result| result.signature.selector.as_ref());
+        selectors.map(Some).chain([None]).find_map(|selector| {
+            let (profile, inferred) = self.profile_of(selector)?;
+            Some(InUse { profile, inferred_from: selector.filter(|_| inferred).cloned() })
+        })
+    }
+}
+
+/// The profile that is in use, and why.
+#[derive(Clone, Debug)]
+pub struct InUse {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// The selector that it was inferred from; `None` where it was named.
+    pub inferred_from: Option<DomainName>,
 }
 
 /// Does a key belong to what is examined?

@@ -5,10 +5,7 @@ use crate::{
     cli::{Mistake, output},
     config::{DEFAULT_FILE, Domain, Settings},
     diagnose::case::Expected,
-    dkim::{
-        KeyType,
-        record::{Key, KeyRecord},
-    },
+    dkim::record::{Key, KeyRecord},
     key::PrivateKey,
     name::DomainName,
     provider::{DEFAULT_PROVIDER, Profile, Profiles},
@@ -32,6 +29,8 @@ pub struct Place {
     pub selector: Option<DomainName>,
     /// For the diagnosis.
     pub expected: Expected,
+    /// Was the profile told by the selector alone?
+    pub inferred: bool,
     /// The domain in the settings, and what became of loading its key.
     pub configured: Option<Configured>,
 }
@@ -100,11 +99,13 @@ impl Expect {
         let key_ref = entry.and_then(|entry| entry.keys.first());
         let loaded = entry.zip(key_ref).map(|(entry, _)| self.load(entry));
         let selector = self.selector.clone().or_else(|| key_ref.map(|key| key.selector.clone()));
-        let profile = self
+        let told = self
             .profile
             .clone()
-            .or_else(|| entry.and_then(|entry| entry.provider.as_ref()).map(|choice| choice.profile.clone()))
-            .or_else(|| self.profiles.by_selector(selector.as_ref()?).map(|(profile, _)| profile.clone()));
+            .or_else(|| entry.and_then(|entry| entry.provider.as_ref()).map(|choice| choice.profile.clone()));
+        let inferred = told.is_none();
+        let profile =
+            told.or_else(|| self.profiles.by_selector(selector.as_ref()?).map(|(profile, _)| profile.clone()));
         let (ours, configured) = match (loaded, key_ref) {
             (Some(loaded), Some(key_ref)) => {
                 let (key, loaded) = match loaded {
@@ -117,6 +118,7 @@ impl Expect {
         };
         Ok(Place {
             configured,
+            inferred: inferred && profile.is_some(),
             expected: Expected {
                 profile,
                 selector: selector.clone(),
@@ -159,10 +161,8 @@ fn settings(options: &Options) -> Result<Option<Settings>, Mistake> {
 /// The public half of a private key.
 fn private(file: &Path) -> Result<Key, Mistake> {
     let directory = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let load = |wanted| PrivateKey::load(file, directory, wanted, None);
-    let key = load(KeyType::Rsa).or_else(|mistake| load(KeyType::Ed25519).map_err(|_| mistake));
-    let key = key.map_err(|mistake| Mistake::new(format!("--key: {mistake}")))?;
-    KeyRecord::read(key.public_record().as_bytes())
+    let record = PrivateKey::record_of(file, directory).map_err(|mistake| Mistake::new(format!("--key: {mistake}")))?;
+    KeyRecord::read(record.as_bytes())
         .key
         .ok_or_else(|| Mistake::new(format!("--key: {}: its public half cannot be read", file.display())))
 }

@@ -9,6 +9,7 @@ use crate::{
         Exit, findings, input,
         paint::{self, Paint},
     },
+    diagnose::case::InUse,
     verify::{
         Word,
         arc::ArcResult,
@@ -55,7 +56,16 @@ pub fn text(judged: &Judged, paint: Paint) -> String {
         }
     }
     if verdicts.arc.result != Word::None {
-        screen.chain(&verdicts.arc);
+        screen.arc(&verdicts.arc);
+    }
+    if let Some(InUse { profile, inferred_from: Some(selector) }) = &judged.profile
+        && !judged.findings.is_empty()
+    {
+        screen.line(
+            "as of",
+            &profile.name,
+            &format!("inferred from the selector {selector}; --provider names another"),
+        );
     }
     for note in &judged.notes {
         screen.line("note", &"", &note.to_string());
@@ -112,16 +122,6 @@ impl Screen {
         }
     }
 
-    fn chain(&mut self, chain: &ArcResult) {
-        let sealers = chain.sealers.iter().filter_map(|sealer| sealer.domain.as_ref()).map(|domain| domain.as_str());
-        let sealers = sealers.collect::<Vec<_>>().join(", ");
-        let why = match &chain.reason {
-            Some(reason) => reason.to_string(),
-            None => format!("sealed by {sealers}, the first one first"),
-        };
-        self.result("arc", chain.result.as_str(), &why);
-    }
-
     fn spf(&mut self, outcome: &spf::Outcome) {
         let identity = match outcome.scope {
             spf::Scope::MailFrom => "MAIL FROM",
@@ -130,6 +130,17 @@ impl Screen {
         let domain = outcome.domain.as_ref().map_or("(no domain)", |domain| domain.as_str());
         let why = format!("{domain} ({identity}) from {}: {}", outcome.client_ip, outcome.reason);
         self.result("spf", outcome.result.as_str(), &why);
+    }
+
+    fn arc(&mut self, chain: &ArcResult) {
+        let sealers = chain.sealers.iter().filter_map(|sealer| sealer.domain.as_ref()).map(|domain| domain.as_str());
+        let sealers = sealers.collect::<Vec<_>>().join(", ");
+        let why = match &chain.reason {
+            Some(reason) => reason.to_string(),
+            None if sealers.is_empty() => String::new(),
+            None => format!("sealed by {sealers}, the first one first"),
+        };
+        self.result("arc", chain.result.as_str(), &why);
     }
 
     fn result(&mut self, method: &str, word: &'static str, why: &str) {
