@@ -243,7 +243,7 @@ async fn the_log_line_that_is_shown_is_a_real_one() {
     key::generate(KeyType::Rsa).expect("a key").write(&keys.join("example.com.ncpcompubkr.pem")).expect("written");
     let socket = home.path().join("milter.sock");
     let settings = format!(
-        "[[listener]]\nsocket = \"unix:{}\"\n[domains.\"example.com\"]\nenvironment = \"private\"\nregion = \"kr\"\n",
+        "watch.enabled = false\n[[listener]]\nsocket = \"unix:{}\"\n[domains.\"example.com\"]\nenvironment = \"private\"\nregion = \"kr\"\n",
         socket.display()
     );
     fs::write(home.path().join("waxseal.toml"), settings).expect("written");

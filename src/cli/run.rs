@@ -41,6 +41,7 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     let (journal, store) = (Journal::new(&settings.log), settings.store.clone());
     let mut server = Server::start_with(settings, journal.clone()).map_err(|error| not_listening(&places, &error))?;
     journal.keep_in(&store);
+    server.keep_watch();
     for address in server.addresses() {
         tracing::info!("listening on {address}");
     }

@@ -4,7 +4,7 @@
 //! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
 //! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
 
-use super::{finding::Subject, order::Standing, undo::Memory};
+use super::{finding::Subject, history::Published, order::Standing, undo::Memory};
 use crate::{
     dkim::{
         record::{Key, KeyRecord},
@@ -73,6 +73,8 @@ pub struct Expected {
     pub spf_include: Option<DomainName>,
     /// Who may seal: whose account of what they saw counts here.
     pub trusted_sealers: Vec<DomainName>,
+    /// What was published at the names of keys before.
+    pub history: Vec<Published>,
     /// Profiles that a selector can be recognised by.
     pub known: Option<Arc<crate::provider::Profiles>>,
 }
@@ -211,6 +213,8 @@ pub struct KeyCase<'a> {
     pub author: Option<&'a DomainName>,
     /// What DNS said beyond that.
     pub facts: &'a Facts,
+    /// What was published before.
+    pub history: &'a [Published],
     /// When, in seconds since 1970.
     pub at: u64,
 }
