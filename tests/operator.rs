@@ -307,7 +307,9 @@ fn the_folder_that_systemd_makes_may_still_be_missing() {
 fn check_says_when_nothing_will_be_signed() {
     let only_verifying = DOMAIN.replace("socket =", "mode = \"verify\"\nsocket =");
     let legacy = "[domains.\"example.com\"]\nselector = \"mailer\"\nkey = \"keys/s.pem\"\n";
+    let unwatched = format!("watch.enabled = false\nsigning.when_not_ready = \"skip\"\n{DOMAIN}");
     for (settings, want) in [
+        (&*unwatched, "waxseal.toml: when_not_ready decides nothing while watch.enabled = false"),
         ("", "waxseal.toml: no domain is configured, so nothing will be signed; add [domains."),
         (&only_verifying, "waxseal.toml:3: every listener only verifies, so nothing will be signed"),
         (legacy, "waxseal.toml:1: domains.\"example.com\".selector: \"mailer\" is a legacy selector of ncloud"),
