@@ -1,7 +1,7 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
 use super::{
-    DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Store, Verifying,
+    DEFAULT_FILE, Http, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Store, Verifying,
 };
 use crate::{dkim::Canon, provider::Profiles};
 use std::{
@@ -121,6 +121,7 @@ impl Default for Settings {
             profiles: Profiles::built_in(),
             log: Log::default(),
             store: Store::default(),
+            http: Http::default(),
             limits: Limits::default(),
         }
     }

@@ -6,6 +6,7 @@
 
 mod defaults;
 mod domain;
+mod http;
 pub mod import_opendkim;
 mod judge;
 mod kind;
@@ -17,6 +18,7 @@ mod store;
 mod verify;
 
 pub use domain::key_file_name;
+pub use http::Http;
 pub use judge::group_id;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub log: Log,
     /// Where events are kept.
     pub store: Store,
+    /// Metrics, health and the status page.
+    pub http: Http,
     /// Limits of the server.
     pub limits: Limits,
 }

@@ -6,6 +6,7 @@ use super::{
     Action, Event,
     bound::{self, pair},
     log,
+    metrics::Metrics,
     store::Store,
 };
 use crate::config;
@@ -24,13 +25,14 @@ pub struct Journal {
     json: bool,
     store: Arc<ArcSwapOption<Store>>,
     dropped: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
 }
 
 impl Journal {
     /// A journal in the form that the settings ask for, which keeps nothing; [`log::start`] must have been called for
     /// lines to appear.
     pub fn new(log: &config::Log) -> Journal {
-        Journal { json: log.json, store: Arc::default(), dropped: Arc::default() }
+        Journal { json: log.json, store: Arc::default(), dropped: Arc::default(), metrics: Arc::default() }
     }
 
     /// Keeps events where the settings say from now on; what still waits for another store goes there in the background.
@@ -45,6 +47,7 @@ impl Journal {
     /// Writes one event: an error where mail that was to be signed was not, else for information.
     pub fn write(&self, event: &Event) {
         let event = bound::bounded(event.clone());
+        self.metrics.count(&event);
         let failed = event.action == Action::Sign && event.result.as_deref() != Some("pass");
         match (self.json, failed) {
             (true, true) => tracing::error!(target: log::EVENT, json = %Json(&event)),
@@ -55,6 +58,11 @@ impl Journal {
         if let Some(store) = &*self.store.load() {
             store.keep(event);
         }
+    }
+
+    /// The numbers of this process; every event that is written is counted there.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// How many events the store could not keep since the process started (`waxseal_events_dropped_total`).

@@ -27,6 +27,7 @@ pub mod seal;
 pub mod sink;
 pub mod smtp;
 pub mod source;
+pub mod status;
 pub mod suite;
 pub mod table;
 pub mod verifiers;
