@@ -12,6 +12,7 @@ use crate::{
     config::{Listener, MAX_CONNECTIONS, Settings, Socket},
     event::Journal,
     sign::selfcheck::Checked,
+    watch::Watch,
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
@@ -58,6 +59,7 @@ impl Server {
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
             diagnosing: Diagnosing::default(),
+            watch: Arc::default(),
             active: ArcSwap::from_pointee(Active::new(settings, None, &host)),
             host,
         });
@@ -68,6 +70,11 @@ impl Server {
     /// Where each listener listens, in the order of the settings: the real port where port 0 was configured.
     pub fn addresses(&self) -> Vec<String> {
         self.running.iter().map(|running| running.address.clone()).collect()
+    }
+
+    /// How the records of our own keys stand: for the status page and the metrics.
+    pub fn watch(&self) -> Arc<Watch> {
+        self.shared.watch.clone()
     }
 
     /// The settings in force.

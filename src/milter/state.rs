@@ -6,6 +6,7 @@ use crate::{
     dns::{Dns, cache, live},
     event::Journal,
     sign::{keys::Keys, selfcheck::Checked},
+    watch::Watch,
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -44,6 +45,8 @@ pub struct Shared {
     pub checked: Checked,
     /// Failed messages that are looked into.
     pub diagnosing: Diagnosing,
+    /// How the records of our own keys stand.
+    pub watch: Arc<Watch>,
 }
 
 impl Active {
