@@ -13,7 +13,7 @@
 //! ```text
 //! 5  main
 //! 4  cli  milter  http
-//! 3  event  diagnose  inquire
+//! 3  event  diagnose  inquire  watch
 //! 2  sign  verify  authres
 //! 1  config  key  dns  provider  clock
 //! 0  message  address  name  received  dkim  spf
@@ -51,3 +51,4 @@ pub mod received;
 pub mod sign;
 pub mod spf;
 pub mod verify;
+pub mod watch;

@@ -2,7 +2,7 @@
 //!
 //! Written here: eight families of two kinds need fewer lines than an exporter's crate would need to be told of them.
 
-use crate::{event::metrics::Histogram, milter::View};
+use crate::{event::metrics::Histogram, milter::View, watch::State};
 use std::fmt::Write as _;
 
 /// What the text is.
@@ -30,6 +30,15 @@ pub(super) fn text(view: &View) -> String {
     }
     // A domain whose standing is unknown has no sample.
     out.family("waxseal_domain_ready", "gauge", "Can receivers verify what is signed for the domain? 1: yes, 0: no.");
+    for key in view.readiness() {
+        let ready = match key.state {
+            State::Unknown => continue,
+            State::Ready => 1,
+            State::NotReady => 0,
+        };
+        let labels = [("domain", key.domain.as_str()), ("selector", key.selector.as_str())];
+        out.sample("waxseal_domain_ready", &labels, ready);
+    }
     out.family("waxseal_events_dropped_total", "counter", "Events that the store could not keep; the log has them.");
     out.sample("waxseal_events_dropped_total", &[], view.dropped());
     out.family("waxseal_connections", "gauge", "Connections of the MTA that are open.");

@@ -13,6 +13,7 @@ use crate::{
     config::{Listener, MAX_CONNECTIONS, Settings, Socket},
     event::Journal,
     sign::selfcheck::Checked,
+    watch::Watch,
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
@@ -67,6 +68,7 @@ impl Server {
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
             diagnosing: Diagnosing::default(),
+            watch: Arc::default(),
             active: ArcSwap::from_pointee(Active::new(settings, None, &host, journal.metrics())),
             stopping: AtomicBool::new(false),
             journal,
@@ -84,6 +86,11 @@ impl Server {
     /// What others may look at while it serves.
     pub fn view(&self) -> View {
         View::new(self.shared.clone())
+    }
+
+    /// How the records of our own keys stand: for the status page and the metrics.
+    pub fn watch(&self) -> Arc<Watch> {
+        self.shared.watch.clone()
     }
 
     /// The settings in force.

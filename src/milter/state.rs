@@ -6,6 +6,7 @@ use crate::{
     dns::{self, Dns, cache, live},
     event::{Journal, metrics::Metrics},
     sign::{keys::Keys, selfcheck::Checked},
+    watch::Watch,
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -48,6 +49,8 @@ pub struct Shared {
     pub diagnosing: Diagnosing,
     /// Are we on our way out?
     pub stopping: AtomicBool,
+    /// How the records of our own keys stand.
+    pub watch: Arc<Watch>,
 }
 
 impl Active {

@@ -9,6 +9,7 @@ use crate::{
     event::metrics::Metrics,
     key::{PrivateKey, Record},
     name::DomainName,
+    watch::Readiness,
 };
 use std::sync::{Arc, atomic::Ordering};
 
@@ -43,6 +44,11 @@ impl View {
     /// Events that the store could not keep since the start.
     pub fn dropped(&self) -> u64 {
         self.0.journal.dropped()
+    }
+
+    /// How the published records of our keys stand, as far as that is known, in the order of the names.
+    pub fn readiness(&self) -> Vec<Arc<Readiness>> {
+        self.0.watch.readiness()
     }
 
     /// Connections of the MTA that are open.
