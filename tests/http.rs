@@ -149,7 +149,7 @@ fn only_who_means_this_host_is_answered() {
     ] {
         assert_eq!(status(request), want, "{request}");
     }
-    assert_eq!(status(&format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(1_000_000))), 414);
+    assert_eq!(status(&format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(1_000_000))), 431);
 }
 
 #[test]

@@ -5,21 +5,26 @@
 //! so whoever can connect can read; a page of a stranger in somebody's browser cannot, since its host name is refused
 //! (DNS rebinding), and no script runs here (Content-Security-Policy).
 
+mod cache;
 mod exposition;
 mod health;
 mod listen;
+mod page;
+mod report;
 
-use crate::{config, milter::View};
+use crate::{config, diagnose::register, milter::View};
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Path, RawQuery, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
+use cache::Cache;
 use health::Health;
 use listen::Listener;
+use report::{Domains, Period, Stored};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -30,6 +35,9 @@ use tokio::task::JoinHandle;
 struct Site {
     view: View,
     health: Health,
+    domains: Cache<Domains>,
+    /// One for each period.
+    stored: [Cache<Result<Stored, String>>; 3],
     /// Is the socket on an address that this host alone reaches? Then only its own names are answered to.
     loopback: bool,
 }
@@ -79,7 +87,13 @@ impl Server {
         let Some((listener, wanted)) = other else { return };
         let address = listener.address();
         let loopback = address.ip().to_canonical().is_loopback();
-        let site = Arc::new(Site { view: self.view.clone(), health: Health::default(), loopback });
+        let site = Arc::new(Site {
+            view: self.view.clone(),
+            health: Health::default(),
+            domains: Cache::default(),
+            stored: Default::default(),
+            loopback,
+        });
         let task = tokio::spawn(async move {
             // It never ends by itself: a failed accept is tried again.
             let _ = axum::serve(listener, router(site)).await;
@@ -110,9 +124,13 @@ impl Drop for Server {
 
 fn router(site: Arc<Site>) -> Router {
     Router::new()
+        .route("/", get(overview))
+        .route("/causes", get(causes))
+        .route("/causes/{code}", get(cause))
+        .route("/seal.svg", get(seal))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "there is nothing of this name here\n") })
+        .fallback(|| async { nothing() })
         .layer(middleware::from_fn_with_state(site.clone(), guard))
         .with_state(site)
 }
@@ -124,6 +142,46 @@ async fn metrics(State(site): State<Arc<Site>>) -> Response {
 async fn healthz(State(site): State<Arc<Site>>) -> Response {
     let (ready, text) = site.health.judge(&site.view).await;
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text).into_response()
+}
+
+async fn overview(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
+    let period = Period::read(query.as_deref());
+    let (view, other) = (site.view.clone(), site.view.clone());
+    let cache = &site.stored[Period::ALL.iter().position(|one| *one == period).unwrap_or(0)];
+    let (health, stored, domains) = tokio::join!(
+        site.health.judge(&site.view),
+        cache.get(move || report::stored(&view, period)),
+        site.domains.get(move || report::domains(&other)),
+    );
+    html(page::overview(&page::Overview { host: site.view.host(), period, health, stored, domains }))
+}
+
+async fn causes(State(site): State<Arc<Site>>) -> Response {
+    html(page::list(site.view.host()))
+}
+
+async fn cause(State(site): State<Arc<Site>>, Path(code): Path<String>) -> Response {
+    match register::find(&code) {
+        Some(cause) => html(page::cause(site.view.host(), cause)),
+        None => nothing(),
+    }
+}
+
+async fn seal() -> Response {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], page::SEAL).into_response()
+}
+
+/// A page, with what a browser may do with it.
+fn html(page: String) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&page::POLICY) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn nothing() -> Response {
+    (StatusCode::NOT_FOUND, "there is nothing of this name here\n").into_response()
 }
 
 /// What holds for every request and every answer.

@@ -8,7 +8,6 @@ use crate::{
     dns::{Outcome, RecordType},
     event::metrics::Metrics,
     key::{PrivateKey, Record},
-    name::DomainName,
     watch::Readiness,
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -95,9 +94,8 @@ impl View {
     }
 
     /// The keys of a domain, read if no mail needed them before. Blocks.
-    pub fn keys_of(&self, domain: &Domain) -> Result<Vec<(DomainName, Arc<PrivateKey>)>, String> {
+    pub fn keys_of(&self, domain: &Domain) -> Result<Vec<Arc<PrivateKey>>, String> {
         let active = self.0.active.load_full();
-        let keys = active.keys.of(domain, &active.settings.key_directory).map_err(|mistake| mistake.to_string())?;
-        Ok(domain.keys.iter().map(|key| key.selector.clone()).zip(keys).collect())
+        active.keys.of(domain, &active.settings.key_directory).map_err(|mistake| mistake.to_string())
     }
 }

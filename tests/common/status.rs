@@ -40,7 +40,12 @@ impl Watched {
     /// that of other.example is not; sound.example, broken.example and split.example are strangers.
     #[track_caller]
     pub fn start(lines: &str) -> Watched {
-        let home = Home::new();
+        Watched::start_in(Home::new(), lines)
+    }
+
+    /// The same, in a home that may have a history.
+    #[track_caller]
+    pub fn start_in(home: Home, lines: &str) -> Watched {
         let key = home.key(KeyType::Rsa, "mail2026");
         home.key(KeyType::Rsa, "next");
         let record = RSA_2048.record();
@@ -133,12 +138,25 @@ pub fn ask(address: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
     stream.write_all(request.as_bytes()).expect("it reads");
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("it answers and closes");
+    let (mut bytes, mut piece) = (Vec::new(), [0; 65536]);
+    while !is_whole(&bytes) {
+        match stream.read(&mut piece).expect("it answers") {
+            0 => break,
+            count => bytes.extend_from_slice(&piece[..count]),
+        }
+    }
     let text = String::from_utf8(bytes).expect("UTF-8");
     let (header, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
     let status = header.split(' ').nth(1).and_then(|status| status.parse().ok());
     Answer { status: status.expect("a status"), header: header.to_ascii_lowercase(), body: body.to_owned() }
+}
+
+/// Is an answer there to its end, as far as its Content-Length tells?
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let header = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    let length = header.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| bytes.len() >= end + 4 + length)
 }
 
 fn split(mail: &[u8]) -> (&[u8], &[u8]) {
