@@ -67,7 +67,7 @@ pub(in crate::http) fn cause(host: &str, cause: &Cause) -> String {
 pub(super) fn link(code: &str) -> Markup {
     match register::find(code) {
         Some(cause) => html! { a.code href=(format!("/causes/{}", cause.code)) { (cause.code) } },
-        None => html! { code { (super::text::shown(code)) } },
+        None => html! { code { (super::text::brief(code)) } },
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     causes,
     chart::{self, Bar, Names},
-    text::{counted, number, sentence, shown, time},
+    text::{brief, counted, number, sentence, shown, time},
     whole,
 };
 use crate::{
@@ -177,7 +177,7 @@ fn domains(domains: Option<&Domains>, stored: Option<&Stored>) -> Markup {
 fn row(key: &Key, signed: Option<i64>) -> Markup {
     html! {
         tr role="row" {
-            th.domain role="rowheader" scope="row" { (shown(&key.domain)) span.soft { "selector " code { (shown(&key.selector)) } } }
+            th.domain role="rowheader" scope="row" { (brief(&key.domain)) span.soft { "selector " code { (brief(&key.selector)) } } }
             td role="cell" { (standing(key)) }
             td role="cell" { (publish(key)) }
             td.count role="cell" {
@@ -291,7 +291,7 @@ fn failure(event: &Event) -> Markup {
     let author = event.from_domain.as_deref().or(event.domain.as_deref()).unwrap_or("no author");
     html! {
         div.line {
-            h3 { (shown(author)) }
+            h3 { (brief(author)) }
             span.soft { (time(at, "%b %-d, %H:%M:%S")) }
         }
         p.results {
@@ -301,7 +301,7 @@ fn failure(event: &Event) -> Markup {
         }
         @if let Some(first) = event.causes.first() { (told(first)) }
         details {
-            summary { "Evidence" span.visually-hidden { " of the message from " (shown(author)) } }
+            summary { "Evidence" span.visually-hidden { " of the message from " (brief(author)) } }
             dl.facts {
                 (fact("Queue id", Some(&event.queue_id)))
                 (fact("From domain", event.from_domain.as_deref()))
@@ -325,7 +325,7 @@ fn result(method: &str, word: Option<&str>) -> Markup {
         "temperror" | "softfail" => "wait",
         _ => "bad",
     };
-    html! { span.badge.(kind) { (method) " " (shown(word)) } " " }
+    html! { span.badge.(kind) { (method) " " (brief(word)) } " " }
 }
 
 fn fact(name: &str, value: Option<&str>) -> Markup {
@@ -337,8 +337,8 @@ fn judged(signature: &SignatureEvent) -> Markup {
         div {
             dt { "Signature" }
             dd {
-                (shown(&signature.domain)) ", selector " (shown(&signature.selector)) ", " (shown(&signature.algorithm)) ": "
-                strong { (shown(&signature.result)) }
+                (brief(&signature.domain)) ", selector " (brief(&signature.selector)) ", " (brief(&signature.algorithm)) ": "
+                strong { (brief(&signature.result)) }
                 @if let Some(reason) = &signature.reason { ", " (shown(reason)) }
             }
         }
@@ -349,7 +349,7 @@ fn judged(signature: &SignatureEvent) -> Markup {
 fn told(cause: &CauseEvent) -> Markup {
     html! {
         div.told {
-            p { (causes::link(&cause.cause)) " " span.soft { (shown(&cause.confidence)) } }
+            p { (causes::link(&cause.cause)) " " span.soft { (brief(&cause.confidence)) } }
             @if let Some(claim) = &cause.claim { p { (shown(&sentence(claim))) } }
             @if let Some(fix) = &cause.fix { p.fix { span.visually-hidden { "What to do: " } (shown(&sentence(fix))) } }
         }

@@ -6,11 +6,22 @@ use maud::{Markup, html};
 
 /// The most characters of one value that are shown; a Message-ID may have a thousand.
 const MOST: usize = 300;
+/// The most of a name or a word: enough for every domain that people know.
+const BRIEF: usize = 60;
 
 /// A value that a stranger may have written: bounded, its direction kept to itself, control characters visible.
 pub(super) fn shown(text: &str) -> Markup {
+    at_most(text, MOST)
+}
+
+/// The same for what is a name or a word, unless somebody is up to something.
+pub(super) fn brief(text: &str) -> Markup {
+    at_most(text, BRIEF)
+}
+
+fn at_most(text: &str, most: usize) -> Markup {
     let (mut parts, mut plain) = (Vec::new(), String::new());
-    let cut = text.char_indices().nth(MOST).map(|(at, _)| at);
+    let cut = text.char_indices().nth(most).map(|(at, _)| at);
     for c in text[..cut.unwrap_or(text.len())].chars() {
         if is_unsafe(c) {
             parts.push((std::mem::take(&mut plain), format!("\\u{{{:x}}}", u32::from(c))));
