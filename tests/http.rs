@@ -5,18 +5,22 @@ mod common;
 
 use common::{
     eventually,
-    process::Process,
+    forge::{RSA_2048, Signer},
+    process::{Process, run},
     program,
     status::{Answer, OURS, STRANGER, Watched, ask, mail, signed},
 };
 use indymilter_test::TestConnection;
+use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use waxseal::{diagnose::register, event::bound};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -196,4 +200,160 @@ fn an_address_that_others_reach_needs_a_second_word() {
     assert!(status == Some(2) && said.contains("waxseal.toml:2: http.listen: 0.0.0.0:0 can be reached"), "{said}");
     assert_eq!(check("[http]\nlisten = \"0.0.0.0:0\"\nallow_remote = true\n").0, Some(0));
     assert_eq!(check("[http]\nlisten = \"[::1]:0\"\n").0, Some(0));
+}
+
+/// What a stranger may write where SMTP and the milter protocol let it.
+const HURTS: &str = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\u{202e}\u{1b}[2J\u{7}\u{feff}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_mail_stays_text() {
+    let watched = Watched::start("");
+    let long = "w".repeat(3000);
+    let hostile = [
+        format!("From: eve@split.example\r\nTo: bob@ours.example\r\nSubject: {HURTS}\r\n").into_bytes(),
+        format!("Date: Mon, 23 Nov 2026 04:00:00 +0000\r\nMessage-ID: <{HURTS}{long}@split.example>\r\n\r\n")
+            .into_bytes(),
+        b"\xff\xfe\r\n".to_vec(),
+    ]
+    .concat();
+    let signed = Signer::new(&RSA_2048, "split.example").set("i", format!("{HURTS}@split.example")).sign(&hostile);
+    watched.send("<i>4A</i>\u{202e}", STRANGER, &format!("<{HURTS}{long}@split.example>"), &signed).await;
+    let eight_bit =
+        [b"From: eve@split.example\r\nMessage-ID: <\xff\xc3\x28\x80>\r\n".as_slice(), b"\r\nx\r\n"].concat();
+    watched
+        .send("4B", STRANGER, "<\u{9b}31m@split.example>", &Signer::new(&RSA_2048, "split.example").sign(&eight_bit))
+        .await;
+    // A name that DNS could hold and no page should show as it is.
+    let odd =
+        Signer::new(&RSA_2048, "xn--<b>.split.example").set("s", "<b>\"'").sign(mail("eve@split.example").as_bytes());
+    watched.send("4C", STRANGER, "<eve@split.example>", &odd).await;
+
+    let page = eventually("the messages are on the page", LIMIT, || {
+        let page = watched.get("/");
+        assert_eq!(page.status, 200);
+        ["4A", "4B", "4C"].iter().all(|id| page.body.contains(id)).then_some(page)
+    });
+    for path in ["/", "/metrics", "/healthz", "/?period=<script>alert(1)</script>", "/causes/<script>alert(1)</script>"]
+    {
+        let body = if path == "/" { page.body.clone() } else { watched.get(&path.replace(' ', "")).body };
+        for hurt in ["<script", "<img src=x", "<i>4A", "<b>", "onerror=alert(1)>"] {
+            assert!(!body.contains(hurt), "{path}: {hurt}\n{body}");
+        }
+        let hidden = body.chars().find(|c| bound::is_unsafe(*c) && *c != '\n');
+        assert_eq!(hidden, None, "{path}: a character that a reader does not see");
+    }
+    assert!(page.body.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "it is shown as what it is");
+    assert!(page.body.contains("\\u{202e}") && page.body.contains("\\u{1b}"), "what hides is shown too");
+    assert!(!page.body.contains(&long), "and nobody fills the page");
+    let policy = "content-security-policy: default-src 'none'; style-src 'sha256-";
+    assert!(page.header.contains(policy) && !page.header.contains("unsafe"), "{}", page.header);
+    judged_by_promtool(&watched.get("/metrics").body);
+}
+
+/// Whatever befalls the store, the page answers soon, says so, and shows what needs no store.
+#[test]
+fn the_page_answers_without_a_store() {
+    // It accepts connections and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = format!("postgres://wax@{}/events", silent_address(&silent));
+    for (url, words) in [
+        ("", "no events are kept (store.url is empty)"),
+        ("sqlite:gone/events.db", "gone/events.db"),
+        (silent.as_str(), "it has not answered yet"),
+    ] {
+        let watched = Watched::start(&format!("store.url = \"{url}\""));
+        let began = Instant::now();
+        let page = watched.get("/");
+        assert!(began.elapsed() < Duration::from_secs(15), "{url}: {:?}", began.elapsed());
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains("No history") && page.body.contains(words), "{url}: {}", page.body);
+        assert!(page.body.contains("mail2026._domainkey.ours.example"), "the domains are there: {}", page.body);
+        assert_eq!(watched.get("/metrics").status, 200);
+        assert_eq!(watched.get("/healthz").status, 200, "mail does not need the store");
+    }
+    let watched = Watched::start("");
+    let file = watched.waxseal.home().path("events.db");
+    eventually("it is there", LIMIT, || watched.get("/").body.contains("Over time").then_some(()));
+    let _ = fs::remove_file(watched.waxseal.home().path("events.db-wal"));
+    fs::write(&file, "this is no database".repeat(1000)).expect("written");
+    eventually("a damaged one is told", LIMIT, || watched.get("/").body.contains("No history").then_some(()));
+}
+
+fn silent_address(listener: &std::net::TcpListener) -> std::net::SocketAddr {
+    listener.local_addr().expect("an address")
+}
+
+#[test]
+fn every_cause_has_its_page() {
+    let watched = Watched::start("");
+    let list = watched.get("/causes");
+    for cause in register::all() {
+        assert!(list.body.contains(&format!("href=\"/causes/{}\"", cause.code)), "{} is not listed", cause.code);
+        let page = watched.get(&format!("/causes/{}", cause.code));
+        assert_eq!(page.status, 200);
+        for heading in ["Why it fails", "How it comes about", "What to do", "Not this"] {
+            assert!(page.body.contains(&format!("<h2>{heading}</h2>")), "{}: {heading}", cause.code);
+        }
+    }
+    assert_eq!(watched.get("/causes/no-such-cause").status, 404);
+}
+
+/// Runs promtool, which must be content; gives what it said.
+#[track_caller]
+fn promtool(arguments: &[&str], file: &Path) -> String {
+    run(Command::new(program("/usr/bin/promtool")).args(arguments).arg(file))
+}
+
+#[test]
+fn the_alert_rules_fire_when_they_should() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/prometheus");
+    let rules = fs::read_to_string(folder.join("waxseal.rules.yml")).expect("the rules");
+    let tests = fs::read_to_string(folder.join("waxseal.rules.test.yml")).expect("their tests");
+    promtool(&["check", "rules"], &folder.join("waxseal.rules.yml"));
+    let said = promtool(&["test", "rules"], &folder.join("waxseal.rules.test.yml"));
+    assert!(said.contains("SUCCESS"), "{said}");
+    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() >= 8);
+    for alert in alerts {
+        let fires = tests.split("exp_alerts:").any(|part| part.trim_end().ends_with(&format!("alertname: {alert}")));
+        assert!(fires, "no test in which {alert} fires");
+    }
+    names_are_ours(&rules);
+}
+
+/// Every panel asks for what there is, in words that Prometheus reads.
+#[test]
+fn the_dashboard_asks_for_what_there_is() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/grafana/waxseal.json");
+    let text = fs::read_to_string(file).expect("the dashboard");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    names_are_ours(&text);
+    let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        for field in ["title", "description"] {
+            assert!(panel[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {panel}");
+        }
+        for target in panel["targets"].as_array().expect("questions") {
+            let question = target["expr"].as_str().expect("a question");
+            let question =
+                question.replace("$__rate_interval", "5m").replace("$__range", "1d").replace("$instance", ".*");
+            assert!(!question.contains('$'), "{question}");
+            rules += &format!("      - record: dashboard:question\n        expr: {}\n", Value::from(question));
+        }
+    }
+    let folder = common::open_folder();
+    let file = folder.path().join("rules.yml");
+    fs::write(&file, rules).expect("written");
+    promtool(&["check", "rules"], &file);
+}
+
+/// Every metric that a text names is one of ours.
+#[track_caller]
+fn names_are_ours(text: &str) {
+    let words =
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| word.starts_with("waxseal_"));
+    for word in words {
+        let name = ["_bucket", "_count", "_sum"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+        assert!(NAMES.contains(&name), "{word}");
+    }
 }

@@ -40,7 +40,7 @@ fn history(home: &Home) {
         let time = at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         // Nights are quiet.
         let hour: u32 = at.strftime("%H").to_string().parse().expect("an hour");
-        if (hour < 6 || hour > 21) && minute % 7 != 0 {
+        if !(6..=21).contains(&hour) && minute % 7 != 0 {
             continue;
         }
         let event = |action, direction| Event {

@@ -123,14 +123,13 @@ fn ends(bars: &[Bar]) -> impl Iterator<Item = &Bar> {
     [bars.first(), bars.get(bars.len() / 2), bars.last()].into_iter().flatten()
 }
 
-/// The end of a scale: the next of 2, 4, 10, 20, 40, 100 …, whose half is a whole number.
+/// The end of a scale: the next round number whose half is a whole one.
 fn round_up(most: i64) -> i64 {
+    const STEPS: [i64; 13] = [2, 4, 6, 8, 10, 12, 16, 20, 30, 40, 50, 60, 80];
     let mut power = 1;
     loop {
-        for step in [2, 4, 10] {
-            if most <= step * power {
-                return step * power;
-            }
+        if let Some(step) = STEPS.into_iter().find(|step| most <= step * power) {
+            return step * power;
         }
         power *= 10;
     }
@@ -142,7 +141,9 @@ mod tests {
 
     #[test]
     fn a_scale_ends_at_a_round_number_and_bars_stay_in_it() {
-        for (most, want) in [(0, 2), (2, 2), (3, 4), (5, 10), (11, 20), (40, 40), (41, 100), (123_456, 200_000)] {
+        for (most, want) in
+            [(0, 2), (2, 2), (3, 4), (5, 6), (11, 12), (40, 40), (41, 50), (122, 160), (123_456, 160_000)]
+        {
             assert_eq!(round_up(most), want);
         }
         let names = Names { id: "x", title: "X", good: "good", bad: "bad" };

@@ -65,7 +65,8 @@ fn now() -> Markup {
 }
 
 fn zone() -> String {
-    jiff::Zoned::now().strftime("%Z (UTC%:z)").to_string()
+    let now = jiff::Zoned::now();
+    now.strftime(if now.offset().is_zero() { "UTC" } else { "%Z (UTC%:z)" }).to_string()
 }
 
 /// What keeps mail from being handled, if anything does.
