@@ -95,6 +95,39 @@ async fn metrics_count_what_happened() {
     eventually("it has gone", LIMIT, || (watched.metric("waxseal_connections") == 0.0).then_some(()));
 }
 
+/// The record of ours.example is published, that of other.example is not; mail of both was signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_standing_of_a_domain_is_told() {
+    let watched = Watched::start("");
+    let before = watched.get("/");
+    assert!(before.body.contains("It is looked at once mail is signed with it."), "{}", before.body);
+    for author in ["ann@ours.example", "ann@other.example"] {
+        watched.send("4A", OURS, &format!("<{author}>"), mail(author).as_bytes()).await;
+    }
+    let standing = |series: &str| watched.get("/metrics").body.lines().any(|line| line == series);
+    for series in [
+        "waxseal_domain_ready{domain=\"ours.example\",selector=\"mail2026\"} 1",
+        "waxseal_domain_ready{domain=\"other.example\",selector=\"next\"} 0",
+    ] {
+        eventually(series, LIMIT, || standing(series).then_some(()));
+    }
+    let page = eventually("the page tells it too", LIMIT, || {
+        let page = watched.get("/").body;
+        (page.contains(">ready</span>") && page.contains(">not ready</span>")).then_some(page)
+    });
+    let (_, row) = page.split_once("other.example").expect("its row");
+    let row = row.split("</tr>").next().expect("a row");
+    for words in
+        ["href=\"/causes/dkim-record-not-found\"", "<details open>", "next._domainkey.other.example", "v=DKIM1"]
+    {
+        assert!(row.contains(words), "{words}: {row}");
+    }
+    assert!(page.find("other.example") < page.find("ours.example"), "what needs something comes first");
+    judged_by_promtool(&watched.get("/metrics").body);
+    // A change of a record is no message.
+    assert_eq!(watched.metric("waxseal_messages_total{action=\"other\",result=\"other\"}"), 0.0);
+}
+
 #[test]
 fn health_says_what_is_not_ready() {
     let watched = Watched::start("limits.connections = 1");

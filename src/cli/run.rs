@@ -44,6 +44,7 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     let mut http = http::Server::new(server.view());
     http.switch(http.prepare(&pages).map_err(Mistake::new)?);
     journal.keep_in(&store);
+    server.keep_watch();
     for address in server.addresses() {
         tracing::info!("listening on {address}");
     }

@@ -1,7 +1,7 @@
 //! The kinds of value that a setting can have: read from TOML with a reason where that fails, and shown as TOML.
 
 use super::{
-    Mode, Network, Place, SenderRule, http,
+    Mode, Network, Place, SenderRule, WhenNotReady, http,
     reader::{found, nearest},
     store,
     verify::{ACTIONS, Action, DMARC_ACTIONS},
@@ -39,6 +39,8 @@ pub(super) const SOCKET_MODE: Kind<u32> = Kind { read: read_mode, show: |mode| V
 pub(super) const MODE: Kind<Mode> = Kind { read: |value| word(value, MODES), show: |mode| show_word(mode, MODES) };
 pub(super) const SENDER: Kind<SenderRule> =
     Kind { read: |value| word(value, SENDERS), show: |rule| show_word(rule, SENDERS) };
+pub(super) const WHEN_NOT_READY: Kind<WhenNotReady> =
+    Kind { read: |value| word(value, NOT_READY), show: |when| show_word(when, NOT_READY) };
 /// JSON?
 pub(super) const FORMAT: Kind<bool> =
     Kind { read: |value| word(value, FORMATS), show: |json| show_word(json, FORMATS) };
@@ -62,6 +64,8 @@ pub(super) const RESOLVER: Kind<Option<SocketAddr>> = Kind {
 const MODES: &[(&str, Mode)] = &[("auto", Mode::Auto), ("sign", Mode::Sign), ("verify", Mode::Verify)];
 const SENDERS: &[(&str, SenderRule)] =
     &[("any", SenderRule::Any), ("envelope", SenderRule::Envelope), ("user", SenderRule::User)];
+const NOT_READY: &[(&str, WhenNotReady)] =
+    &[("sign", WhenNotReady::Sign), ("skip", WhenNotReady::Skip), ("tempfail", WhenNotReady::Tempfail)];
 const FORMATS: &[(&str, bool)] = &[("text", false), ("json", true)];
 const LEVELS: &[(&str, tracing::Level)] = &[
     ("error", tracing::Level::ERROR),

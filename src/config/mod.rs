@@ -72,6 +72,8 @@ pub struct Settings {
     pub store: Store,
     /// Metrics, health and the status page.
     pub http: Http,
+    /// Are the published records of the domains that sign looked at?
+    pub watch: bool,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -141,6 +143,17 @@ pub enum SenderRule {
     User,
 }
 
+/// What becomes of mail to be signed while the published record cannot verify its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenNotReady {
+    /// It is signed and leaves; the log says that it will fail.
+    Sign,
+    /// It leaves unsigned.
+    Skip,
+    /// It waits at the sender until the record is right.
+    Tempfail,
+}
+
 /// How we sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signing {
@@ -159,6 +172,8 @@ pub struct Signing {
     /// A secret header field (name, value) that only our submission service adds: see [`Listener::reinjected`].
     /// It is removed from mail that bears it.
     pub outbound_mark: Option<(String, String)>,
+    /// What becomes of mail while the published record cannot verify it.
+    pub when_not_ready: WhenNotReady,
 }
 
 /// A domain that we sign for.
@@ -178,6 +193,8 @@ pub struct Domain {
     pub expire: Option<Duration>,
     /// Overrides `signing.canonicalization`.
     pub canonicalization: Option<(crate::dkim::Canon, crate::dkim::Canon)>,
+    /// Overrides `signing.when_not_ready`.
+    pub when_not_ready: Option<WhenNotReady>,
     /// Users that [`SenderRule::User`] lets use the domain, beside addresses within it.
     pub users: Vec<String>,
     /// The profile and the place in it that chose the selector.

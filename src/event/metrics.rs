@@ -94,14 +94,23 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts an event: a message, or the causes that were found for one.
     pub fn count(&self, event: &Event) {
-        if event.action == Action::Diagnose {
-            // A cause that breaks two signatures of a message breaks one message.
-            let codes: HashSet<&str> = event.causes.iter().map(|cause| cause.cause.as_str()).collect();
-            for at in codes.into_iter().filter_map(place_of) {
-                self.failures[at].fetch_add(1, Ordering::Relaxed);
-            }
-            return;
+        match event.action {
+            Action::Sign | Action::Verify | Action::Pass => self.count_message(event),
+            Action::Diagnose => self.count_causes(event),
+            // No message: a change of a record of ours, which `waxseal_domain_ready` tells.
+            Action::Watch => {}
         }
+    }
+
+    fn count_causes(&self, event: &Event) {
+        // A cause that breaks two signatures of a message breaks one message.
+        let codes: HashSet<&str> = event.causes.iter().map(|cause| cause.cause.as_str()).collect();
+        for at in codes.into_iter().filter_map(place_of) {
+            self.failures[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count_message(&self, event: &Event) {
         let action = event.action.as_str();
         let result = event.result.as_deref().unwrap_or("none");
         let place = OUTCOMES.iter().position(|outcome| *outcome == (action, result)).unwrap_or(OUTCOMES.len() - 1);

@@ -30,7 +30,7 @@ pub struct Event {
     pub host: String,
     /// Postfix's queue id; empty if the MTA gave none.
     pub queue_id: String,
-    /// sign, verify, pass or diagnose.
+    /// sign, verify, pass, diagnose or watch.
     pub action: Action,
     /// in, out or unknown.
     pub direction: Direction,
@@ -64,7 +64,8 @@ pub struct Event {
     pub size: u64,
     /// Milliseconds from MAIL FROM to the decision.
     pub millis: u64,
-    /// Why it failed, as far as that is known: of an event of action diagnose, at most [`MAX_CAUSES`].
+    /// Why it failed, as far as that is known: of an event of action diagnose or watch, and of mail to be signed whose
+    /// record is not ready; at most [`MAX_CAUSES`].
     pub causes: Vec<CauseEvent>,
     /// Was it only observed, and nothing changed?
     pub observed: bool,
@@ -92,6 +93,8 @@ pub enum Action {
     Pass,
     /// Why it failed was looked into; follows the event of the message itself.
     Diagnose,
+    /// No message: the published record of a key that signs changed, or what is known of it.
+    Watch,
 }
 
 /// Which way the message went.
@@ -200,6 +203,7 @@ impl Action {
             Action::Verify => "verify",
             Action::Pass => "pass",
             Action::Diagnose => "diagnose",
+            Action::Watch => "watch",
         }
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Domains {
     pub shown: Vec<Key>,
     /// How many more there are.
     pub more: usize,
+    /// Are their records looked at?
+    pub watched: bool,
 }
 
 /// A key that we sign with.
@@ -170,7 +172,7 @@ pub(super) fn domains(view: &View) -> Domains {
         .iter()
         .flat_map(|(_, domain)| keys(view, domain, known.get(domain.name.as_str()).map_or(&[][..], Vec::as_slice)))
         .collect();
-    Domains { shown, more: total - all.len() }
+    Domains { shown, more: total - all.len(), watched: view.settings(|settings| settings.watch) }
 }
 
 fn keys(view: &View, domain: &Domain, known: &[Arc<Readiness>]) -> Vec<Key> {

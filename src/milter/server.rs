@@ -13,7 +13,7 @@ use crate::{
     config::{Listener, MAX_CONNECTIONS, Settings, Socket},
     event::Journal,
     sign::selfcheck::Checked,
-    watch::Watch,
+    watch::{Basis, Keeper, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
@@ -35,6 +35,8 @@ pub struct Server {
     running: Vec<Running>,
     /// Listeners that a reload took out of the settings: they take no new connections, and those that are open go on.
     leaving: Vec<Running>,
+    /// Who looks at the records of our own keys, if somebody does.
+    keeper: Option<Keeper>,
 }
 
 /// One listener that is served.
@@ -65,6 +67,7 @@ impl Server {
             .collect::<Result<_, ListenError>>()?;
         let host = host_name();
         let shared = Arc::new(Shared {
+            recall: Recall::new(journal.clone()),
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
             diagnosing: Diagnosing::default(),
@@ -75,7 +78,7 @@ impl Server {
             host,
         });
         let running = bound.into_iter().map(|(listener, bound)| Running::serve(&shared, listener, bound)).collect();
-        Ok(Server { shared, running, leaving: Vec::new() })
+        Ok(Server { shared, running, leaving: Vec::new(), keeper: None })
     }
 
     /// Where each listener listens, in the order of the settings: the real port where port 0 was configured.
@@ -86,6 +89,15 @@ impl Server {
     /// What others may look at while it serves.
     pub fn view(&self) -> View {
         View::new(self.shared.clone())
+    }
+
+    /// Begins to look at the records of our own keys; call it once the journal knows its store, which remembers them.
+    pub fn keep_watch(&mut self) {
+        let shared = self.shared.clone();
+        let current = move || shared.active.load_full() as Arc<dyn Basis>;
+        let Shared { watch, recall, journal, host, .. } = &*self.shared;
+        let begin = || Keeper::begin(watch, recall.clone(), current, journal.clone(), host.clone());
+        self.keeper = self.keeper.take().or_else(begin);
     }
 
     /// How the records of our own keys stand: for the status page and the metrics.
@@ -117,6 +129,7 @@ impl Server {
         }
         let wanted = active.settings.listeners.clone();
         self.shared.active.store(active);
+        self.shared.watch.reload();
         for running in &mut self.running {
             match wanted.iter().find(|listener| listen::same_place(&listener.socket, &running.socket)) {
                 Some(listener) => {

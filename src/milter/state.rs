@@ -2,11 +2,14 @@
 
 use super::diagnosing::Diagnosing;
 use crate::{
-    config::{MAX_CONNECTIONS, Settings, Verifying},
+    config::{Domain, MAX_CONNECTIONS, Settings, Verifying},
     dns::{self, Dns, cache, live},
     event::{Journal, metrics::Metrics},
+    key::{KeyMistake, PrivateKey},
+    name::DomainName,
+    provider::Profile,
     sign::{keys::Keys, selfcheck::Checked},
-    watch::Watch,
+    watch::{Basis, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -51,6 +54,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// How the records of our own keys stand.
     pub watch: Arc<Watch>,
+    /// What was published at their names before.
+    pub recall: Recall,
 }
 
 impl Active {
@@ -71,6 +76,26 @@ impl Active {
         };
         let authserv_id = settings.verify.authserv_id.clone().unwrap_or_else(|| host.to_owned());
         Active { settings, keys: Keys::default(), dns, probe, authserv_id }
+    }
+}
+
+impl Basis for Active {
+    fn domain(&self, name: &DomainName) -> Option<Arc<Domain>> {
+        self.settings.domains.get(name).cloned()
+    }
+
+    fn keys(&self, domain: &Domain) -> Result<Vec<Arc<PrivateKey>>, KeyMistake> {
+        self.keys.of(domain, &self.settings.key_directory)
+    }
+
+    fn profile(&self, domain: &Domain, selector: &DomainName) -> Option<Arc<Profile>> {
+        let chosen =
+            domain.provider.as_ref().filter(|_| domain.keys.first().is_some_and(|key| key.selector == *selector));
+        chosen.map(|choice| choice.profile.clone())
+    }
+
+    fn dns(&self) -> Option<Dns> {
+        self.settings.watch.then(|| self.dns.clone())
     }
 }
 

@@ -5,6 +5,15 @@
 //! faster than DNS may be asked. What is seen goes into the history of published records (`event::store`), and each change
 //! is one event. A question without an answer changes nothing of what was known.
 
+mod keeper;
+mod kept;
+mod look;
+mod pace;
+mod recall;
+
+pub use keeper::{Basis, Keeper};
+pub use recall::Recall;
+
 use crate::{config::Domain, diagnose::finding::Publish, dkim::KeyType, event::CauseEvent, name::DomainName};
 use arc_swap::ArcSwap;
 use std::{
@@ -15,7 +24,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// A domain that has not signed for so long (7 days, in seconds) is no longer looked at.
 pub const REMEMBERED: u64 = 7 * 86_400;
@@ -64,6 +73,7 @@ pub struct Watch {
     /// Domains that signed and are not watched yet; the other end is for the one who looks.
     arrivals: mpsc::Sender<DomainName>,
     arriving: Mutex<Option<mpsc::Receiver<DomainName>>>,
+    reloaded: Notify,
 }
 
 /// A domain that is watched.
@@ -79,7 +89,7 @@ impl Default for Watch {
     /// Nothing is watched yet.
     fn default() -> Watch {
         let (arrivals, arriving) = mpsc::channel(ARRIVING);
-        Watch { domains: RwLock::default(), arrivals, arriving: Mutex::new(Some(arriving)) }
+        Watch { domains: RwLock::default(), arrivals, arriving: Mutex::new(Some(arriving)), reloaded: Notify::new() }
     }
 }
 
@@ -95,8 +105,13 @@ impl Watch {
     }
 
     /// The domains that signed and are not watched yet; only the first who asks gets them.
-    pub fn arriving(&self) -> Option<mpsc::Receiver<DomainName>> {
+    fn arriving(&self) -> Option<mpsc::Receiver<DomainName>> {
         self.arriving.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Other settings are in force: everything is looked at again.
+    pub fn reload(&self) {
+        self.reloaded.notify_one();
     }
 
     /// A message of this domain is to be signed now (seconds since 1970): how its first key stands, if that one is known

@@ -60,7 +60,7 @@ impl Watched {
             .txt("sel._domainkey.split.example", two);
         let nsd = Nsd::start(&[("example", zone.text())]);
         home.settings(&format!(
-            "http.listen = \"127.0.0.1:0\"\nverify.resolver = \"{}\"\nverify.authserv_id = \"mx.ours.example\"\n{lines}\n\
+            "watch.enabled = true\nhttp.listen = \"127.0.0.1:0\"\nverify.resolver = \"{}\"\nverify.authserv_id = \"mx.ours.example\"\n{lines}\n\
              [[listener]]\nsocket = \"inet:127.0.0.1:0\"\n\
              [domains.\"ours.example\"]\nselector = \"mail2026\"\nkey = \"keys/mail2026.pem\"\n\
              [domains.\"other.example\"]\nselector = \"next\"\nkey = \"keys/next.pem\"\n",

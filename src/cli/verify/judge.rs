@@ -9,10 +9,10 @@ use crate::{
     },
     diagnose::{
         self, Placed,
-        case::{Case, Expected},
+        case::{Case, Expected, InUse},
     },
     dns::{
-        Dns,
+        Dns, Fault,
         budget::{self, Budget},
     },
     inquire::{Allowance, Inquiry},
@@ -20,6 +20,7 @@ use crate::{
     name::DomainName,
     verify::{
         Word,
+        dkim::{DkimResult, Reason},
         dmarc::DmarcResult,
         message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
         spf::SpfResult,
@@ -53,6 +54,8 @@ pub struct Judged {
     pub verdicts: Verdicts,
     /// How it stands.
     pub standing: Standing,
+    /// The profile whose demands were made, if any.
+    pub profile: Option<InUse>,
     /// Why SPF was not judged.
     pub spf_missing: Option<&'static str>,
     pub notes: Vec<Note>,
@@ -83,6 +86,7 @@ impl Judge {
             file: file.to_owned(),
             at: self.at,
             from: author(header),
+            profile: self.expected.profile_in_use(&verdicts.dkim),
             authentication_results: verdicts.results(&self.authserv_id).to_string(),
             verdicts,
             standing,
@@ -140,13 +144,19 @@ impl Judged {
             .dkim
             .iter()
             .zip(&self.standing.aligned)
-            .any(|(result, &aligned)| open(aligned, result.result == Word::Pass, result.result == Word::TempError));
+            .any(|(result, &aligned)| open(aligned, result.result == Word::Pass, is_undecided(result)));
         let spf = self.verdicts.spf.as_ref().is_some_and(|spf| {
             let result = spf.main.result;
             open(self.standing.spf_aligned, result == SpfResult::Pass, result == SpfResult::TempError)
         });
         dkim || spf
     }
+}
+
+/// Could the same signature pass when DNS is asked again? CNAMEs that lead nowhere stay as they are until somebody mends
+/// the zone.
+fn is_undecided(result: &DkimResult) -> bool {
+    result.result == Word::TempError && result.reason != Some(Reason::Dns(Fault::CnameLoop))
 }
 
 /// The mailboxes of the one From field.

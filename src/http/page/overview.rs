@@ -163,7 +163,7 @@ fn domains(domains: Option<&Domains>, stored: Option<&Stored>) -> Markup {
                                     th.count role="columnheader" scope="col" { "Signed" }
                                 }
                             }
-                            tbody role="rowgroup" { @for key in &domains.shown { (row(key, signed(key))) } }
+                            tbody role="rowgroup" { @for key in &domains.shown { (row(key, signed(key), domains.watched)) } }
                         }
                         @if domains.more > 0 {
                             p.soft { "And " (counted(i64::try_from(domains.more).unwrap_or(i64::MAX), "domain more", "domains more")) ", of which nothing is known or needed." }
@@ -175,11 +175,11 @@ fn domains(domains: Option<&Domains>, stored: Option<&Stored>) -> Markup {
     }
 }
 
-fn row(key: &Key, signed: Option<i64>) -> Markup {
+fn row(key: &Key, signed: Option<i64>, watched: bool) -> Markup {
     html! {
         tr role="row" {
             th.domain role="rowheader" scope="row" { (brief(&key.domain)) span.soft { "selector " code { (brief(&key.selector)) } } }
-            td role="cell" { (standing(key)) }
+            td role="cell" { (standing(key, watched)) }
             td role="cell" { (publish(key)) }
             td.count role="cell" {
                 @match signed { Some(count) => { (number(count)) span.unit { " signed" } } None => span.soft { "unknown" } }
@@ -189,11 +189,11 @@ fn row(key: &Key, signed: Option<i64>) -> Markup {
 }
 
 /// Whether receivers find our key, since when, and what is wrong.
-fn standing(key: &Key) -> Markup {
+fn standing(key: &Key, watched: bool) -> Markup {
     let Some(readiness) = &key.readiness else {
         return html! {
             @match &key.record {
-                Ok(_) => { span.badge.unknown { "unknown" } p.soft { "It is looked at once mail is signed with it." } }
+                Ok(_) => { span.badge.unknown { "unknown" } p.soft { @if watched { "It is looked at once mail is signed with it." } @else { "Records are not looked at (watch.enabled = false)." } } }
                 Err(why) => { span.badge.bad { "no key" } p { (shown(why)) } }
             }
         };
