@@ -7,6 +7,7 @@ use common::{
     eventually,
     nsd::Nsd,
     postfix::{Options, Postfix},
+    postgres::Postgres,
     sink::Sink,
     smtp::{Envelope, Reply},
     waxseal::{Home, Key, Waxseal},
@@ -41,15 +42,21 @@ struct Sender {
 }
 
 impl Sender {
-    /// With this zone beside an empty one, and further settings of the domain.
+    /// With these records in the zone, and further settings of the domain.
     #[track_caller]
     fn start(records: impl Fn(&Key) -> String, domain: &str) -> Sender {
+        Sender::start_with(records, "", domain)
+    }
+
+    /// As [`Sender::start`], with further settings for all.
+    #[track_caller]
+    fn start_with(records: impl Fn(&Key) -> String, settings: &str, domain: &str) -> Sender {
         let home = Home::new();
         let key = home.key(KeyType::Rsa, "first");
         let nsd = Nsd::start(&[("example.com", &(zone() + &records(&key)))]);
         let dns = nsd.address();
         home.settings(&format!(
-            "watch.enabled = true\nverify.resolver = \"{dns}\"\n\
+            "watch.enabled = true\nverify.resolver = \"{dns}\"\n{settings}\n\
              [[listener]]\nsocket = \"unix:socket\"\nsocket_mode = \"0666\"\n\
              [domains.\"example.com\"]\nselector = \"first\"\nkey = \"keys/first.pem\"\n{domain}\n"
         ));
@@ -169,6 +176,21 @@ fn mail_waits_while_the_record_is_wrong_and_leaves_signed_when_it_is_right() {
     sender.waxseal.restart();
     eventually("mail waits again", LIMIT, || (sender.offer(5).code == 451).then_some(()));
     assert_eq!(sender.said().len(), 3, "{:?}", sender.said());
+}
+
+#[test]
+fn what_is_known_outlasts_a_restart_in_a_server_too() {
+    let postgres = Postgres::start();
+    let store = format!("store.url = \"{}\"", postgres.url());
+    let mut sender = Sender::start_with(|_| String::new(), &store, "when_not_ready = \"tempfail\"");
+    assert_eq!(sender.offer(1).code, 250);
+    sender.says("not-ready", "dkim-record-not-found");
+    assert!(sender.waxseal.stop().success());
+    drop(sender.nsd.take());
+    sender.waxseal.restart();
+    eventually("mail waits again", LIMIT, || (sender.offer(2).code == 451).then_some(()));
+    assert!(sender.waxseal.stop().success(), "the connection to the server ends in order");
+    sender.waxseal.restart();
 }
 
 #[test]

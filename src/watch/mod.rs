@@ -10,6 +10,8 @@ mod kept;
 mod look;
 mod pace;
 mod recall;
+#[cfg(test)]
+mod tests;
 
 pub use keeper::{Basis, Keeper};
 pub use recall::Recall;
