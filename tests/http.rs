@@ -6,6 +6,7 @@ mod common;
 use common::{
     eventually,
     forge::{RSA_2048, Signer},
+    postgres::Postgres,
     process::{Process, run},
     program,
     status::{Answer, OURS, STRANGER, Watched, ask, mail, signed},
@@ -304,6 +305,12 @@ fn the_page_answers_without_a_store() {
         assert_eq!(watched.get("/metrics").status, 200);
         assert_eq!(watched.get("/healthz").status, 200, "mail does not need the store");
     }
+    let postgres = Postgres::start();
+    let watched = Watched::start(&format!("store.url = \"{}\"", postgres.url()));
+    eventually("a server that answers is shown", LIMIT, || watched.get("/").body.contains("Over time").then_some(()));
+    drop(postgres);
+    eventually("one that has gone is told", LIMIT, || watched.get("/").body.contains("No history").then_some(()));
+
     let watched = Watched::start("");
     let file = watched.waxseal.home().path("events.db");
     eventually("it is there", LIMIT, || watched.get("/").body.contains("Over time").then_some(()));
