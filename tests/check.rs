@@ -99,6 +99,13 @@ fn the_key_must_be_ours() {
         assert_eq!(first == Some("dkim-key-mismatch"), !ours, "{report:#}");
         assert_eq!(report["steps"][1]["status"], if ours { "ok" } else { "failed" });
     }
+    // Somebody may sign with the key that is there: only when asked does it advise to replace it.
+    bench.put("expected", &OTHER_2048.record());
+    let (report, _) = bench.json(&[&PLACE[..], &["--expect", "expected"]].concat());
+    let fix = "this name holds another signer's key: if anybody signs with it, use your own --selector";
+    assert_eq!((&report["findings"][0]["fix"][0], &report["findings"][0]["publish"]), (&fix.into(), &Value::Null));
+    let (report, status) = bench.json(&[&PLACE[..], &["--expect", "expected", "--replace"]].concat());
+    assert_eq!((&report["findings"][0]["publish"]["value"], status), (&OTHER_2048.record().into(), 1), "{report:#}");
     bench.put("expected", "no key at all");
     let output = bench.run(&[&PLACE[..], &["--expect", "expected"]].concat());
     assert_eq!(output.status.code(), Some(2));

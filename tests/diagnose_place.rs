@@ -217,9 +217,7 @@ fn aliases_without_an_end() {
     let circle = zone()
         .line("sel._domainkey.example.com. CNAME a.example.com.")
         .line("a.example.com. CNAME sel._domainkey.example.com.");
-    let said = verify(&mail(), &circle, &[]);
-    said.leads("dkim-cname-chain-too-long", "certain").never(&["dns-lookup-failed"]);
-    assert_eq!(said.status, 1, "asking again does not help");
+    verify(&mail(), &circle, &[]).leads("dkim-cname-chain-too-long", "certain").never(&["dns-lookup-failed"]);
     let chain = |hops: usize| {
         let mut zone = zone().line("sel._domainkey.example.com. CNAME hop1.example.com.");
         for hop in 1..hops {

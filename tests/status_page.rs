@@ -183,9 +183,14 @@ fn it_is_sound_on_every_screen() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         watched.send("4A", OURS, "<ann@ours.example>", mail("ann@ours.example").as_bytes()).await;
+        watched.send("4B", OURS, "<ann@other.example>", mail("ann@other.example").as_bytes()).await;
         watched.send("4D", STRANGER, "<eve@sound.example>", &signed("eve@sound.example")).await;
     });
     let site = format!("http://{}", watched.address());
+    eventually("it is known how the domains stand", LIMIT, || {
+        let page = watched.get("/").body;
+        (page.contains(">ready</span>") && page.contains(">not ready</span>")).then_some(())
+    });
     let browser = Browser::start();
     for (screen, width, height) in [("phone", 390, 844), ("wide", 1440, 900)] {
         for scheme in ["light", "dark"] {

@@ -19,7 +19,7 @@ mod verify;
 
 pub use domain::key_file_name;
 pub use http::Http;
-pub use judge::group_id;
+pub use judge::{NO_MEMBER, group_id, own_group};
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
 pub use store::{Place, Store, Url};
@@ -137,7 +137,7 @@ pub struct Network {
 pub enum SenderRule {
     /// Whoever is authenticated or in a trusted network.
     Any,
-    /// The envelope sender is within the From domain that we sign for; the null sender is exempt.
+    /// The envelope sender is within the From domain that we sign for; the null sender of bounces is exempt.
     Envelope,
     /// The authenticated user is an address within it, or named in `users` of the domain.
     User,

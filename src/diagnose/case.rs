@@ -67,6 +67,8 @@ pub struct Expected {
     pub token: Option<String>,
     /// The public key that should be published.
     pub key: Option<Key>,
+    /// Shall it take the place of another signer's key?
+    pub replace: bool,
     /// The name that SPF should include, where it is not the profile's.
     pub spf_include: Option<DomainName>,
     /// Who may seal: whose account of what they saw counts here.

@@ -114,20 +114,22 @@ impl Server {
     /// changes. Messages under way end under the settings they began with.
     pub fn reload(&mut self, settings: Settings) -> Result<(), String> {
         let active = self.with_keys_in_use(settings)?;
-        let at = |listener: &Listener, error: ListenError| {
-            active.settings.listener_mistake(listener, &error.reason).to_string()
+        let listeners = &active.settings.listeners;
+        let at = |error: ListenError| match listeners.iter().find(|one| one.socket.to_string() == error.socket) {
+            Some(listener) => active.settings.listener_mistake(listener, &error.reason).to_string(),
+            None => error.to_string(),
         };
-        let mut added = Vec::new();
-        for listener in &active.settings.listeners {
+        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        for listener in listeners {
             match self.running.iter().find(|running| listen::same_place(&running.socket, &listener.socket)) {
                 Some(running) if running.socket == listener.socket => {}
-                Some(_) => listen::resettle(&listener.socket).map_err(|error| at(listener, error))?,
-                None => {
-                    added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| at(listener, error))?))
-                }
+                Some(running) => changed.push((&running.socket, &listener.socket)),
+                None => added.push((listener.clone(), listen::bind(&listener.socket).map_err(at)?)),
             }
         }
-        let wanted = active.settings.listeners.clone();
+        // Last of what can fail, since it alone is seen from outside; sockets that were opened in vain go by themselves.
+        listen::resettle(&changed).map_err(at)?;
+        let wanted = listeners.clone();
         self.shared.active.store(active);
         self.shared.watch.reload();
         for running in &mut self.running {

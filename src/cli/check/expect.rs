@@ -22,6 +22,7 @@ pub struct Expect {
     key: Option<Key>,
     token: Option<String>,
     spf_include: Option<DomainName>,
+    replace: bool,
     /// What the milter saw at the names of the keys, by name.
     history: HashMap<String, Vec<Published>>,
 }
@@ -76,6 +77,7 @@ impl Expect {
             key,
             token: options.token.clone(),
             spf_include: options.spf_include.clone(),
+            replace: options.replace,
             history: HashMap::new(),
         })
     }
@@ -160,6 +162,7 @@ impl Expect {
                 selector: selector.clone(),
                 token: self.token.clone(),
                 key: self.key.clone().or(ours),
+                replace: self.replace,
                 spf_include: self.spf_include.clone(),
                 history: history.cloned().unwrap_or_default(),
                 known: Some(self.profiles.clone()),

@@ -57,6 +57,9 @@ pub struct Options {
     /// A file with the public key, or the record, that should be published
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
+    /// Where another key is published: show the record to replace it, since nobody signs with it any more
+    #[arg(long)]
+    replace: bool,
     /// The token that must stand at the domain
     #[arg(long, value_name = "TEXT")]
     token: Option<String>,

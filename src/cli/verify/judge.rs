@@ -12,7 +12,7 @@ use crate::{
         case::{Case, Expected, InUse},
     },
     dns::{
-        Dns, Fault,
+        Dns,
         budget::{self, Budget},
     },
     inquire::{Allowance, Inquiry},
@@ -20,7 +20,6 @@ use crate::{
     name::DomainName,
     verify::{
         Word,
-        dkim::{DkimResult, Reason},
         dmarc::DmarcResult,
         message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
         spf::SpfResult,
@@ -144,19 +143,13 @@ impl Judged {
             .dkim
             .iter()
             .zip(&self.standing.aligned)
-            .any(|(result, &aligned)| open(aligned, result.result == Word::Pass, is_undecided(result)));
+            .any(|(result, &aligned)| open(aligned, result.result == Word::Pass, result.result == Word::TempError));
         let spf = self.verdicts.spf.as_ref().is_some_and(|spf| {
             let result = spf.main.result;
             open(self.standing.spf_aligned, result == SpfResult::Pass, result == SpfResult::TempError)
         });
         dkim || spf
     }
-}
-
-/// Could the same signature pass when DNS is asked again? CNAMEs that lead nowhere stay as they are until somebody mends
-/// the zone.
-fn is_undecided(result: &DkimResult) -> bool {
-    result.result == Word::TempError && result.reason != Some(Reason::Dns(Fault::CnameLoop))
 }
 
 /// The mailboxes of the one From field.

@@ -255,7 +255,7 @@ fn is_damaged_record(text: &[u8]) -> bool {
 }
 
 /// The record of a key that is at hand.
-fn record_of(key: &Key) -> String {
+pub(super) fn record_of(key: &Key) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     match key {
         Key::Rsa { der, .. } => format!("v=DKIM1; k=rsa; p={}", STANDARD.encode(der)),

@@ -17,7 +17,7 @@ pub(in crate::http) fn list(host: &str) -> String {
         div.intro { h1 { "Why mail fails" } p { "Every cause that Waxseal can name, with its page." } }
         @for (family, causes) in &families {
             section.panel aria-labelledby=(family.as_str()) {
-                h2 id=(family.as_str()) { (sentence(&family.as_str().replace('-', " "))) }
+                h2 id=(family.as_str()) { (name(*family)) }
                 ul.plain.register {
                     @for cause in causes { li { (link(cause.code)) " " span.soft { (cause.title) } } }
                 }
@@ -33,7 +33,7 @@ pub(in crate::http) fn cause(host: &str, cause: &Cause) -> String {
     let contents = html! {
         article.cause {
             div.intro {
-                p.crumbs { a href="/causes" { "Causes" } " / " (cause.family.as_str()) }
+                p.crumbs { a href="/causes" { "Causes" } " / " (name(cause.family)) }
                 h1 { (sentence(cause.title)) }
                 p { code { (cause.code) } " " span.badge.(severity(cause)) { (cause.severity.as_str()) } }
             }
@@ -91,6 +91,26 @@ fn linked(text: &str) -> Markup {
                 (link(code)) (word[code.len()..])
             } @else { (word) }
         }
+    }
+}
+
+/// What a family is about, for people.
+fn name(family: Family) -> &'static str {
+    match family {
+        Family::DnsRecord => "The record in DNS",
+        Family::Selector => "The selector",
+        Family::Key => "The key",
+        Family::Activation => "Activation",
+        Family::Propagation => "Propagation",
+        Family::Dns => "DNS itself",
+        Family::Signer => "The signer",
+        Family::Clock => "Time",
+        Family::MessageModified => "A message that was changed",
+        Family::Spf => "SPF",
+        Family::Policy => "Policy and alignment",
+        Family::Arc => "ARC",
+        Family::VerifierLocal => "Here, where it is verified",
+        Family::Postfix => "Postfix",
     }
 }
 
