@@ -9,12 +9,17 @@ use tokio::{
     time::Instant,
 };
 
-/// How long something found is shown again.
+/// How long something found is shown again, at least.
 const FRESH: Duration = Duration::from_secs(5);
+/// What took long is shown again for so many times as long: a large store is at work for a tenth of the time at most.
+const SPARING: u32 = 10;
 /// How long somebody waits for it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-type Found<T> = Option<(Instant, Arc<T>)>;
+type Found<T> = Option<(Until, Arc<T>)>;
+
+/// When something is to be found anew.
+type Until = Instant;
 
 /// One thing that is found again and again.
 pub(super) struct Cache<T> {
@@ -32,14 +37,16 @@ impl<T: Send + Sync + 'static> Cache<T> {
     /// What `find` finds, or found some seconds ago; `None` where it did not come to an end yet, and never has. It may
     /// block.
     pub(super) async fn get(&self, find: impl FnOnce() -> T + Send + 'static) -> Option<Arc<T>> {
-        let fresh = |found: &Found<T>| found.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH);
+        let fresh = |found: &Found<T>| found.as_ref().is_some_and(|(until, _)| Instant::now() < *until);
         let mut seen = self.found.subscribe();
         if !fresh(&seen.borrow())
             && let Ok(place) = self.working.clone().try_acquire_owned()
         {
             let found = self.found.clone();
             tokio::task::spawn_blocking(move || {
-                found.send_replace(Some((Instant::now(), Arc::new(find()))));
+                let began = Instant::now();
+                let value = Arc::new(find());
+                found.send_replace(Some((Instant::now() + FRESH.max(began.elapsed() * SPARING), value)));
                 drop(place);
             });
         }
@@ -73,17 +80,20 @@ mod tests {
     async fn nobody_waits_for_ever_and_what_was_found_is_shown_meanwhile() {
         let cache = Cache::default();
         let (go_on, wait) = mpsc::channel::<()>();
-        let stuck = cache.get(move || {
+        let stuck = move || {
             let _ = wait.recv();
             1
-        });
-        assert_eq!(stuck.await, None, "it goes on without us");
-        assert_eq!(cache.get(|| 2).await, None, "and nobody begins beside it");
+        };
+        // While a thread is at work, the clock goes on only when it is told to.
+        let (found, ()) = tokio::join!(cache.get(stuck), tokio::time::advance(PATIENCE * 2));
+        assert_eq!(found, None, "it goes on without us");
+        let (found, ()) = tokio::join!(cache.get(|| 2), tokio::time::advance(PATIENCE * 2));
+        assert_eq!(found, None, "and nobody begins beside it");
         drop(go_on);
         let mut seen = cache.found.subscribe();
         seen.wait_for(Option::is_some).await.expect("found");
         assert_eq!(cache.get(|| 3).await.as_deref(), Some(&1));
-        tokio::time::advance(FRESH).await;
+        tokio::time::advance(Duration::from_secs(600)).await;
         assert_eq!(cache.get(|| 4).await.as_deref(), Some(&4));
     }
 }

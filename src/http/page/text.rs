@@ -77,8 +77,12 @@ pub(super) fn counted(count: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
-/// A sentence of what is written as a clause.
+/// A sentence of what is written as a clause; one that begins with a name keeps it as it is.
 pub(super) fn sentence(clause: &str) -> String {
+    let is_word = clause.split(' ').next().is_some_and(|first| first.chars().all(|c| c.is_ascii_lowercase()));
+    if !is_word {
+        return clause.to_owned();
+    }
     let mut chars = clause.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
@@ -86,6 +90,18 @@ pub(super) fn sentence(clause: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_keep_their_first_letter() {
+        for (clause, want) in [
+            ("the key is split", "The key is split"),
+            ("s1._domainkey.example.com does not exist", "s1._domainkey.example.com does not exist"),
+            ("p= is empty", "p= is empty"),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(clause), want);
+        }
+    }
 
     #[test]
     fn nothing_that_hides_or_runs_gets_onto_a_page() {
