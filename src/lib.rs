@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! 5  main
-//! 4  cli  milter
+//! 4  cli  milter  http
 //! 3  event  diagnose  inquire  watch
 //! 2  sign  verify  authres
 //! 1  config  key  dns  provider  clock
@@ -40,6 +40,7 @@ pub mod diagnose;
 pub mod dkim;
 pub mod dns;
 pub mod event;
+pub mod http;
 pub mod inquire;
 pub mod key;
 pub mod message;

@@ -226,7 +226,7 @@ async fn a_reload_names_the_place_of_a_key_that_went_bad() {
     key_file(waxseal.home(), b"garbage");
     let told = waxseal.reload().expect_err("the key in use is no key any more");
     // Three lines are shared by all settings of these tests.
-    assert!(told.contains("waxseal.toml:6: key file"), "{told}");
+    assert!(told.contains("waxseal.toml:7: key file"), "{told}");
     assert!(told.contains("is not a key in PEM form: it has no line") && told.contains("`waxseal keygen`"), "{told}");
 }
 
@@ -307,7 +307,9 @@ fn the_folder_that_systemd_makes_may_still_be_missing() {
 fn check_says_when_nothing_will_be_signed() {
     let only_verifying = DOMAIN.replace("socket =", "mode = \"verify\"\nsocket =");
     let legacy = "[domains.\"example.com\"]\nselector = \"mailer\"\nkey = \"keys/s.pem\"\n";
+    let unwatched = format!("watch.enabled = false\nsigning.when_not_ready = \"skip\"\n{DOMAIN}");
     for (settings, want) in [
+        (&*unwatched, "waxseal.toml: when_not_ready decides nothing while watch.enabled = false"),
         ("", "waxseal.toml: no domain is configured, so nothing will be signed; add [domains."),
         (&only_verifying, "waxseal.toml:3: every listener only verifies, so nothing will be signed"),
         (legacy, "waxseal.toml:1: domains.\"example.com\".selector: \"mailer\" is a legacy selector of ncloud"),

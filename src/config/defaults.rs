@@ -1,7 +1,7 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
 use super::{
-    DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Store, Verifying,
+    DEFAULT_FILE, Http, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Store, Verifying,
     WhenNotReady,
 };
 use crate::{dkim::Canon, provider::Profiles};
@@ -122,6 +122,7 @@ impl Default for Settings {
             profiles: Profiles::built_in(),
             log: Log::default(),
             store: Store::default(),
+            http: Http::default(),
             watch: true,
             limits: Limits::default(),
         }

@@ -3,7 +3,7 @@
 //!
 //! What is allowed and most likely not meant is a doubt: said, and no mistake.
 
-use super::{DEFAULT_FILE, Domain, KeyRef, Listener, Mistake, Mistakes, Mode, Settings, Socket};
+use super::{DEFAULT_FILE, Domain, KeyRef, Listener, Mistake, Mistakes, Mode, Settings, Socket, WhenNotReady};
 use crate::key::{Inspector, KeyMistake};
 use rustix::{fs::Access, thread::CapabilitySet};
 use std::{
@@ -73,8 +73,23 @@ impl Settings {
             let what = format!("there is no folder {RUNTIME_FOLDER} yet; waxseal.service has it made when it starts");
             doubts.push(self.listener_mistake(listener, &what));
         }
+        doubts.extend(self.unwatched());
         doubts.extend(self.legacy_selectors());
         doubts
+    }
+
+    /// A decision about records that nobody looks at.
+    fn unwatched(&self) -> Option<Mistake> {
+        let decides = |when: WhenNotReady| when != WhenNotReady::Sign;
+        let mut own: Vec<_> =
+            self.domains.values().filter(|domain| domain.when_not_ready.is_some_and(decides)).collect();
+        own.sort_by_key(|domain| domain.line);
+        if self.watch || !decides(self.signing.when_not_ready) && own.is_empty() {
+            return None;
+        }
+        let what =
+            "when_not_ready decides nothing while watch.enabled = false; leave the watch on, or the decision out";
+        Some(self.mistake(own.first().map(|domain| domain.line), what.into()))
     }
 
     /// Domains whose selector a provider no longer gives out; the first of them stands for all.

@@ -1,7 +1,7 @@
 //! The kinds of value that a setting can have: read from TOML with a reason where that fails, and shown as TOML.
 
 use super::{
-    Mode, Network, Place, SenderRule, WhenNotReady,
+    Mode, Network, Place, SenderRule, WhenNotReady, http,
     reader::{found, nearest},
     store,
     verify::{ACTIONS, Action, DMARC_ACTIONS},
@@ -55,6 +55,7 @@ pub(super) const NAMES: Kind<Vec<DomainName>> = Kind { read: |value| texts(value
 pub(super) const AUTHSERV_ID: Kind<Option<String>> =
     Kind { read: read_authserv_id, show: |id| Value::String(id.clone().unwrap_or_default()) };
 pub(super) const PLACE: Kind<Option<Place>> = Kind { read: store::read_place, show: store::show_place };
+pub(super) const LISTEN: Kind<Option<SocketAddr>> = Kind { read: http::read_listen, show: http::show_listen };
 pub(super) const RESOLVER: Kind<Option<SocketAddr>> = Kind {
     read: read_resolver,
     show: |address| Value::String(address.map(|address| address.to_string()).unwrap_or_default()),

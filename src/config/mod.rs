@@ -6,6 +6,7 @@
 
 mod defaults;
 mod domain;
+mod http;
 pub mod import_opendkim;
 mod judge;
 mod kind;
@@ -17,6 +18,7 @@ mod store;
 mod verify;
 
 pub use domain::key_file_name;
+pub use http::Http;
 pub use judge::{NO_MEMBER, group_id, own_group};
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub log: Log,
     /// Where events are kept.
     pub store: Store,
+    /// Metrics, health and the status page.
+    pub http: Http,
     /// Are the published records of the domains that sign looked at?
     pub watch: bool,
     /// Limits of the server.

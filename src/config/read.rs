@@ -3,7 +3,7 @@
 use super::{
     Limits, Log, MAX_CONNECTIONS, Mistake, Mistakes, Settings, Shown, Signing,
     defaults::{DRAIN_RANGE, EXPIRE_RANGE, IDLE_RANGE, KEY_DIRECTORY, NEVER_SIGNED},
-    domain, kind, listener,
+    domain, http, kind, listener,
     reader::{Reader, Section},
     store, verify,
 };
@@ -49,6 +49,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     let listeners = listener::all(reader, root, signing.outbound_mark.is_some());
     let log = log(reader, root);
     let store = store::read(reader, root);
+    let http = http::read(reader, root);
     let watch = watch(reader, root);
     let limits = limits(reader, root);
     let domains = domain::all(reader, root, &profiles, &key_directory);
@@ -64,6 +65,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         profiles,
         log,
         store,
+        http,
         watch,
         limits,
     }

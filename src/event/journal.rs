@@ -6,6 +6,7 @@ use super::{
     Action, Event,
     bound::{self, pair},
     log,
+    metrics::Metrics,
     store::{Note, Store},
 };
 use crate::config::{self, Place};
@@ -25,13 +26,14 @@ pub struct Journal {
     json: bool,
     store: Arc<ArcSwapOption<Store>>,
     dropped: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
 }
 
 impl Journal {
     /// A journal in the form that the settings ask for, which keeps nothing; [`log::start`] must have been called for
     /// lines to appear.
     pub fn new(log: &config::Log) -> Journal {
-        Journal { json: log.json, store: Arc::default(), dropped: Arc::default() }
+        Journal { json: log.json, store: Arc::default(), dropped: Arc::default(), metrics: Arc::default() }
     }
 
     /// Keeps events where the settings say from now on; what still waits for another store goes there in the background.
@@ -47,6 +49,7 @@ impl Journal {
     /// record of one of our keys is not in order, else for information.
     pub fn write(&self, event: &Event) {
         let event = bound::bounded(event.clone());
+        self.metrics.count(&event);
         match (self.json, level(&event)) {
             (true, Level::ERROR) => tracing::error!(target: log::EVENT, json = %Json(&event)),
             (true, Level::WARN) => tracing::warn!(target: log::EVENT, json = %Json(&event)),
@@ -58,6 +61,11 @@ impl Journal {
         if let Some(store) = &*self.store.load() {
             store.keep(event);
         }
+    }
+
+    /// The numbers of this process; every event that is written is counted there.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Keeps a note in the store, where there is one; the log has nothing of it.

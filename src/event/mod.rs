@@ -6,6 +6,7 @@
 pub mod bound;
 mod journal;
 pub mod log;
+pub mod metrics;
 pub mod store;
 
 pub use journal::Journal;
@@ -194,14 +195,21 @@ impl Event {
     }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Action {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Action::Sign => "sign",
             Action::Verify => "verify",
             Action::Pass => "pass",
             Action::Diagnose => "diagnose",
             Action::Watch => "watch",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

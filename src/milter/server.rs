@@ -7,6 +7,7 @@ use super::{
     diagnosing::Diagnosing,
     listen::{self, Acceptor, Bound, ListenError},
     state::{Active, Open, Shared},
+    view::View,
 };
 use crate::{
     config::{Listener, MAX_CONNECTIONS, Settings, Socket},
@@ -16,7 +17,16 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
-use std::{io, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 use tokio::{sync::watch, task::JoinHandle};
 
 /// A milter that serves its listeners.
@@ -58,12 +68,13 @@ impl Server {
         let host = host_name();
         let shared = Arc::new(Shared {
             recall: Recall::new(journal.clone()),
-            journal,
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
             diagnosing: Diagnosing::default(),
             watch: Arc::default(),
-            active: ArcSwap::from_pointee(Active::new(settings, None, &host)),
+            active: ArcSwap::from_pointee(Active::new(settings, None, &host, journal.metrics())),
+            stopping: AtomicBool::new(false),
+            journal,
             host,
         });
         let running = bound.into_iter().map(|(listener, bound)| Running::serve(&shared, listener, bound)).collect();
@@ -73,6 +84,11 @@ impl Server {
     /// Where each listener listens, in the order of the settings: the real port where port 0 was configured.
     pub fn addresses(&self) -> Vec<String> {
         self.running.iter().map(|running| running.address.clone()).collect()
+    }
+
+    /// What others may look at while it serves.
+    pub fn view(&self) -> View {
+        View::new(self.shared.clone())
     }
 
     /// Begins to look at the records of our own keys; call it once the journal knows its store, which remembers them.
@@ -133,7 +149,7 @@ impl Server {
     /// New settings with the keys that mail is being signed with, read again from their files.
     fn with_keys_in_use(&self, settings: Settings) -> Result<Arc<Active>, String> {
         let before = self.shared.active.load();
-        let active = Active::new(settings, Some(&before), &self.shared.host);
+        let active = Active::new(settings, Some(&before), &self.shared.host, self.shared.journal.metrics());
         let in_use = before.keys.in_use();
         for domain in active.settings.domains.values() {
             if domain.keys.iter().any(|key| in_use.contains(key)) {
@@ -165,6 +181,7 @@ impl Server {
 
     /// Stops: no new connections, open sessions go on for `limits.drain`, then end after the command under way.
     pub async fn drain(self) {
+        self.shared.stopping.store(true, Ordering::Release);
         let drain = self.shared.active.load().settings.limits.drain;
         for running in &self.running {
             let _ = running.stop.send(true);

@@ -236,12 +236,22 @@ impl Session {
     pub async fn end_of_message(&mut self, queue_id: &str) -> (Vec<Edit>, Verdict) {
         let Some(message) = &mut self.message else { return (Vec::new(), Verdict::Accept) };
         let observe = message.listener.observe;
+        let asked = Instant::now();
+        let metrics = self.shared.journal.metrics().clone();
         let (edits, verdict) = match std::mem::replace(&mut message.work, Work::None) {
-            Work::Sign(signing) => self.sign(queue_id, signing),
-            Work::Verify(verifying) => match verifying.finish(&message.header).await {
-                Some(judged) => self.verified(queue_id, judged),
-                None => (Vec::new(), Verdict::Tempfail(CANNOT_VERIFY.into())),
-            },
+            Work::Sign(signing) => {
+                let answer = self.sign(queue_id, signing);
+                metrics.sign.observe(asked.elapsed());
+                answer
+            }
+            Work::Verify(verifying) => {
+                let answer = match verifying.finish(&message.header).await {
+                    Some(judged) => self.verified(queue_id, judged),
+                    None => (Vec::new(), Verdict::Tempfail(CANNOT_VERIFY.into())),
+                };
+                metrics.verify.observe(asked.elapsed());
+                answer
+            }
             Work::Clean { behind_filter } => (message.cleaning_edits(behind_filter), Verdict::Accept),
             Work::None => (Vec::new(), Verdict::Accept),
         };

@@ -3,8 +3,8 @@
 use super::diagnosing::Diagnosing;
 use crate::{
     config::{Domain, MAX_CONNECTIONS, Settings, Verifying},
-    dns::{Dns, cache, live},
-    event::Journal,
+    dns::{self, Dns, cache, live},
+    event::{Journal, metrics::Metrics},
     key::{KeyMistake, PrivateKey},
     name::DomainName,
     provider::Profile,
@@ -30,6 +30,8 @@ pub struct Active {
     pub keys: Keys,
     /// Answers from DNS, kept over reloads that ask the same resolver.
     pub dns: Dns,
+    /// The same resolver without what is kept of it, and with little patience: does it answer now?
+    pub probe: Dns,
     /// Who we are in Authentication-Results.
     pub authserv_id: String,
 }
@@ -48,6 +50,8 @@ pub struct Shared {
     pub checked: Checked,
     /// Failed messages that are looked into.
     pub diagnosing: Diagnosing,
+    /// Are we on our way out?
+    pub stopping: AtomicBool,
     /// How the records of our own keys stand.
     pub watch: Arc<Watch>,
     /// What was published at their names before.
@@ -56,14 +60,22 @@ pub struct Shared {
 
 impl Active {
     /// Settings with no key read yet, after those that were in force before.
-    pub fn new(settings: Settings, before: Option<&Active>, host: &str) -> Active {
+    pub fn new(settings: Settings, before: Option<&Active>, host: &str, metrics: &Arc<Metrics>) -> Active {
         let source = |verify: &Verifying| (verify.resolver, verify.stale);
-        let dns = match before {
-            Some(before) if source(&before.settings.verify) == source(&settings.verify) => before.dns.clone(),
-            _ => resolver(&settings.verify),
+        let (dns, probe) = match before {
+            Some(before) if source(&before.settings.verify) == source(&settings.verify) => {
+                (before.dns.clone(), before.probe.clone())
+            }
+            _ => {
+                let measured = Measured { live: resolver(&settings.verify), metrics: metrics.clone() };
+                let stale = settings.verify.stale.unwrap_or(Duration::ZERO);
+                let limits = cache::Limits { stale, ..cache::Limits::default() };
+                let dns = Dns::new(cache::Cache::new(Dns::new(measured), limits));
+                (dns, Dns::new(resolver(&settings.verify).deadline(PROBE)))
+            }
         };
         let authserv_id = settings.verify.authserv_id.clone().unwrap_or_else(|| host.to_owned());
-        Active { settings, keys: Keys::default(), dns, authserv_id }
+        Active { settings, keys: Keys::default(), dns, probe, authserv_id }
     }
 }
 
@@ -87,18 +99,39 @@ impl Basis for Active {
     }
 }
 
-/// The resolver of the settings behind a cache. Without one, and without a readable resolv.conf(5), the name server of
+/// How long a resolver may take to show that it answers: less than whoever watches the service waits.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// Name servers, and how long each of their answers took.
+struct Measured {
+    live: live::Live,
+    metrics: Arc<Metrics>,
+}
+
+impl dns::Source for Measured {
+    fn query<'a>(&'a self, name: &'a str, kind: dns::RecordType) -> dns::Pending<'a> {
+        Box::pin(async move {
+            let answer = self.live.query(name, kind).await;
+            self.metrics.answered(&answer);
+            answer
+        })
+    }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        self.live.resolvers()
+    }
+}
+
+/// The resolver of the settings. Without one, and without a readable resolv.conf(5), the name server of
 /// this machine is asked, as the C library would do.
-fn resolver(verify: &Verifying) -> Dns {
-    let live = match verify.resolver {
+fn resolver(verify: &Verifying) -> live::Live {
+    match verify.resolver {
         Some(address) => live::resolver(address),
         None => live::system().unwrap_or_else(|mistake| {
             tracing::warn!("asking the name server of this machine: {mistake}");
             live::resolver(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)))
         }),
-    };
-    let limits = cache::Limits { stale: verify.stale.unwrap_or(Duration::ZERO), ..cache::Limits::default() };
-    Dns::new(cache::Cache::new(Dns::new(live), limits))
+    }
 }
 
 /// The connections of all listeners: how many are open, how many more may be served, and word when the last one closes.

@@ -1,6 +1,6 @@
 //! One look at the record of one key: a question, and where the record does not serve, why.
 
-use super::pace::Pace;
+use super::pace::{A_SECOND, Pace};
 use crate::{
     config::{Domain, KeyRef},
     diagnose::{
@@ -10,14 +10,14 @@ use crate::{
         history::{self, Published},
     },
     dkim::record::{Key, KeyRecord},
-    dns::{Answer, Dns, Fault, Outcome},
+    dns::{Answer, Dns, Fault, Outcome, RecordType},
     inquire::{self, Allowance, Inquiry},
     provider::Profile,
 };
 use std::{sync::Arc, time::Duration};
 
-/// What a diagnosis may ask beyond the look: as much as that of a message.
-const DIAGNOSIS: Allowance = Allowance { trials: 0, ..inquire::MILTER };
+/// What a diagnosis may ask beyond the look: the name servers, and then as much as that of a message.
+const DIAGNOSIS: Allowance = Allowance { questions: A_SECOND as usize, trials: 0, ..inquire::MILTER };
 
 /// For how long an answer without any time to live holds.
 const NO_TTL: Duration = Duration::from_secs(60);
@@ -70,7 +70,7 @@ impl Look {
     pub(super) async fn look(self, pace: &Pace) -> Seen {
         let answer = {
             let _turn = pace.turn(1).await;
-            self.dns.query(&self.name(), crate::dns::RecordType::Txt).await
+            self.dns.query(&self.name(), RecordType::Txt).await
         };
         if let Outcome::Fault(fault) = &answer.outcome
             && *fault != Fault::CnameLoop
@@ -116,10 +116,12 @@ impl Look {
 
     /// With the questions that the findings want, name servers asked directly among them.
     async fn diagnose(&self, answer: &Arc<Answer>, pace: &Pace) -> Vec<Finding> {
-        let _turn = pace.turn(u32::try_from(DIAGNOSIS.questions).unwrap_or(u32::MAX)).await;
+        let _turn = pace.turn(A_SECOND).await;
         let mut inquiry = Inquiry::new(&self.dns, None, DIAGNOSIS);
         inquiry.take(answer.clone());
         inquiry.live(true);
+        // Before names that it may have been published at by mistake: whether it is on its way decides whether to wait.
+        inquiry.settle(|facts| facts.servers(&self.name(), RecordType::Txt).is_some()).await;
         inquiry.settle(|facts| self.findings(answer, facts)).await
     }
 

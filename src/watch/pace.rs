@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Questions in any second: a resolver does not notice it, and ten thousand records are asked for in ten minutes.
-const A_SECOND: u32 = 20;
+pub(super) const A_SECOND: u32 = 20;
 
 /// Gives turns.
 #[derive(Clone, Debug)]

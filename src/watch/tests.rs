@@ -223,7 +223,8 @@ async fn what_was_known_outlasts_a_restart_and_is_not_said_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = folder.path().join("events.db");
     let first = Bench::start(2, Stands::Nothing, 60, Some(&store));
-    (first.signs(0), first.signs(1));
+    first.signs(0);
+    first.signs(1);
     sleep(Duration::from_secs(60)).await;
     assert!(first.signs(0).is_some());
     assert_eq!(said(&first.journal, &store).await, ["not-ready dkim-record-not-found"; 2]);
