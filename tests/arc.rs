@@ -390,6 +390,7 @@ impl Source for Silent {
             kind,
             outcome: Outcome::Fault(Fault::Timeout),
             records: Vec::new(),
+            repeated: Vec::new(),
             negative: None,
             server: None,
             authoritative: false,

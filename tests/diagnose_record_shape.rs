@@ -3,9 +3,12 @@
 mod common;
 
 use common::{
-    forge::{ED25519, OTHER_2048, RSA_2048, Signer, Zone},
+    forge::{ED25519, Key, OTHER_2048, RSA_2048, Signer, Zone},
     scene::{MAIL, Said, check, verify},
 };
+use std::sync::LazyLock;
+
+static THIRD_2048: LazyLock<Key> = LazyLock::new(|| Key::rsa(2048));
 
 const NAME: &str = "ncpcompubkr._domainkey.example.com";
 
@@ -184,6 +187,35 @@ fn several_keys_pass_with_a_warning() {
             assert!(finding["publish"]["value"].as_str().is_some_and(|value| value.contains(&RSA_2048.public())));
             assert!(finding.to_string().contains("OpenDKIM up to 2.11"));
         }
+    }
+}
+
+/// Other receivers may refuse two records, but whichever is taken, the result is the same.
+#[test]
+fn one_key_in_two_spellings_does_not_alternate() {
+    let key = RSA_2048.public();
+    let strings = |text: &str| format!("{} {}", quoted(&text[..255]), quoted(&text[255..]));
+    let [one, two] = [format!("v=DKIM1; k=rsa; p={key}"), format!("v=DKIM1;k=rsa;p={key}")];
+    let forbids = format!("v=DKIM1; k=rsa; h=sha1; p={key}");
+    let said = judged(&[strings(&one), strings(&two)]);
+    said.healthy().leads("dkim-multiple-key-records", "certain").never(&["dkim-results-alternate"]);
+    judged(&[strings(&one), strings(&one)]).healthy().never(&TROUBLE);
+    let said = judged(&[strings(&one), strings(&forbids)]);
+    assert_eq!(said.finding("dkim-results-alternate")["severity"], "note");
+}
+
+/// What fails is that no key signed; a second record is one more fault, which mends nothing.
+#[test]
+fn several_keys_of_which_none_signed() {
+    let strings = |text: &str| format!("{} {}", quoted(&text[..255]), quoted(&text[255..]));
+    let other = |key: &Key| strings(&format!("v=DKIM1; k=rsa; p={}", key.public()));
+    for lines in [[other(&OTHER_2048), other(&THIRD_2048)], [other(&THIRD_2048), other(&OTHER_2048)]] {
+        let said = judged(&lines);
+        said.leads("dkim-key-mismatch", "certain");
+        let finding = said.finding("dkim-multiple-key-records");
+        assert_eq!((&finding["severity"], &finding["primary"]), (&"warning".into(), &false.into()));
+        let claim = finding["claim"].as_str().expect("a text");
+        assert!(claim.contains("no key among them is the right one"), "{claim}");
     }
 }
 

@@ -292,6 +292,20 @@ fn several_records() {
     assert!(said.finding("spf-multiple-records")["publish"].is_null());
 }
 
+/// A name server makes one record of them; a recording of the run says so again.
+#[test]
+fn one_record_twice_in_a_zone_file() {
+    let record = "v=spf1 include:spf.b.example include:email.ncloud.com ~all";
+    let verification = "a-verification=1";
+    let twice = zone().txt("example.com", record).txt("example.com", record);
+    let said = judge(&twice, &[]);
+    said.healthy();
+    let finding = said.finding("spf-multiple-records");
+    assert_eq!((&finding["severity"], &finding["confidence"]), (&"warning".into(), &"certain".into()));
+    let other = zone().txt("example.com", record).txt("example.com", verification).txt("example.com", verification);
+    judge(&other, &[]).healthy().never(&["spf-multiple-records"]);
+}
+
 #[test]
 fn nothing_there() {
     let said = judge(&zone(), &[]);

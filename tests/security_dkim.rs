@@ -2,6 +2,7 @@
 
 mod common;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use common::{
     forge::{ED25519, Key, OTHER_2048, RSA_1024, RSA_2048, Signer, Zone, giant},
     table::{NOW, Row, run},
@@ -265,6 +266,25 @@ fn key_records_say_what_they_are_for() {
         ),
         row("another's key", mail.clone(), &zone(&OTHER_2048.record()), "fail").want("/dkim/0/key", "other"),
     ]);
+}
+
+/// The neutral point as R and 0 as S: to a verifier that takes any point for a key, it is everybody's signature.
+#[test]
+fn a_point_of_small_order_is_no_key() {
+    let neutral = [&[1][..], &[0; 31]].concat();
+    let beyond = [&[0xee][..], &[0xff; 30], &[0x7f]].concat();
+    let forged = STANDARD.encode([&neutral[..], &[0; 32]].concat());
+    let mail = Signer::new(&ED25519, "example.com").set("b", forged).sign(MAIL.as_bytes());
+    let negative = |y: &[u8]| [&y[..31], &[y[31] | 0x80]].concat();
+    let points = [negative(&neutral), negative(&beyond), neutral, beyond];
+    let record = |point: &Vec<u8>| zone(&format!("v=DKIM1; k=ed25519; p={}", STANDARD.encode(point)));
+    let case = |point| {
+        row(&format!("the point {point:02x?}"), mail.clone(), &record(point), "permerror")
+            .want("/dkim/0/reason", "~small order")
+            .want("/findings/0/cause", "dkim-key-corrupt")
+            .want("/findings/0/confidence", "certain")
+    };
+    run(points.iter().map(case).collect());
 }
 
 #[test]

@@ -187,6 +187,7 @@ impl Source for Zone {
             kind,
             outcome,
             records,
+            repeated: Vec::new(),
             negative: None,
             server: None,
             authoritative: false,

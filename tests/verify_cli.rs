@@ -280,7 +280,10 @@ fn the_envelope_is_taken_from_the_message_where_it_says_it() {
     assert_eq!((&report["spf"]["scope"], &report["spf"]["domain"]), (&json!("helo"), &json!("mail.example.com")));
     let (report, _) = desk.judge(MAIL.as_bytes(), &[]);
     assert_eq!(report["spf"]["result"], "none");
-    assert!(report["spf"]["reason"].as_str().is_some_and(|why| why.contains("--client-ip")), "{report:#}");
+    let why = report["spf"]["reason"].as_str().expect("a reason");
+    assert!(why.contains("--client-ip"), "{report:#}");
+    let results = report["authentication_results"].as_str().expect("a field");
+    assert!(results.contains(&format!("spf=none reason=\"{why}\"")), "{results}");
     let (report, _) = desk.judge(MAIL.as_bytes(), &["--client-ip", "192.0.2.9"]);
     assert_eq!(report["spf"]["result"], "none");
     assert!(report["spf"]["reason"].as_str().is_some_and(|why| why.contains("--mail-from")), "{report:#}");
@@ -424,4 +427,63 @@ fn there_is_colour_on_a_terminal_unless_refused() {
     };
     assert!(run("").contains("\x1b[32m"), "{}", run(""));
     assert!(!run("1").contains('\x1b'), "{}", run("1"));
+}
+
+/// What is temporary stays so when the run is made again from its recording.
+#[test]
+fn a_recording_gives_faults_again() {
+    let desk = Desk::new(&zone());
+    desk.put("good", signed());
+    for (name, rcode) in [("SERVFAIL", 2), ("REFUSED", 5), ("another rcode", 15)] {
+        let resolver = resolver(rcode).to_string();
+        let run = |source: &[&str]| desk.verify(source.iter().copied().chain(["--at", AT, "--json", "good"]));
+        let first = run(&["--resolver", &resolver, "--record-dns", "seen"]);
+        assert_eq!(first.status.code(), Some(75), "{name} {first:?}");
+        let again = run(&["--dns", "seen"]);
+        assert_eq!(again.status.code(), Some(75), "{name} {again:?}");
+        let dkim = |output: &Output| {
+            let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            [&report["dkim"], &report["dmarc"], &report["authentication_results"]].map(Value::to_string)
+        };
+        assert_eq!(dkim(&first), dkim(&again), "{name}");
+    }
+}
+
+/// What is copied is never torn; all else ends where the terminal ends, and goes on under its own column.
+#[test]
+fn screens_are_as_wide_as_the_terminal() {
+    let desk = Desk::new(&zone());
+    desk.put("mail", changed(&signed(), "Hello", "Hallo"));
+    for columns in [60, 72, 90] {
+        let screens: [&[&str]; 3] = [
+            &[
+                "verify",
+                "--dns",
+                "zone",
+                "--at",
+                AT,
+                "--client-ip",
+                "198.51.100.1",
+                "--mail-from",
+                "x@example.com",
+                "mail",
+            ],
+            &["check", "--dns", "zone", "example.com", "--selector", "absent"],
+            &["explain", "dkim-key-split-across-records"],
+        ];
+        for arguments in screens {
+            let output = Command::new(env!("CARGO_BIN_EXE_waxseal"))
+                .current_dir(desk.path("."))
+                .env("COLUMNS", columns.to_string())
+                .args(arguments)
+                .output()
+                .expect("waxseal runs");
+            let screen = stdout(&output);
+            assert!(screen.lines().count() > 5, "{screen} {}", stderr(&output));
+            for line in screen.lines() {
+                let words = line.split_whitespace().count();
+                assert!(line.chars().count() <= columns || words <= 2, "{columns}: {line:?} in\n{screen}");
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The text is the comment above the cause in the register, so that the program, the docs and the code say the same.
 
-use super::{Exit, Mistake, output, paint::Paint};
+use super::{Exit, Mistake, output, paint::Paint, wrap};
 use crate::diagnose::register::{self, Cause, SEED_TITLE, SEED_URL};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ pub struct Options {
     json: bool,
 }
 
-/// Columns of running text.
+/// Columns of running text, where the terminal is not narrower.
 const WIDTH: usize = 88;
 
 /// Explains.
@@ -57,7 +57,10 @@ fn list(paint: Paint) -> String {
             let gap = if out.is_empty() { "" } else { "\n" };
             put(&mut out, format_args!("{gap}{}\n", paint.bold(cause.family.as_str())));
         }
-        put(&mut out, format_args!("  {:longest$}  {}\n", cause.code, cause.title));
+        for (piece, number) in wrap::pieces(cause.title, paint.room(longest + 4)).iter().zip(0..) {
+            let code = if number == 0 { cause.code } else { "" };
+            put(&mut out, format_args!("  {code:longest$}  {piece}\n"));
+        }
     }
     put(&mut out, format_args!("\n{}\n", paint.dim("waxseal explain CODE tells one of them at length")));
     out
@@ -66,7 +69,9 @@ fn list(paint: Paint) -> String {
 fn page(cause: &Cause, paint: Paint) -> String {
     let page = cause.page();
     let mut out = String::new();
-    put(&mut out, format_args!("{}: {}\n", paint.bold(cause.code), cause.title));
+    let room = paint.room(0).map(|room| room.saturating_sub(cause.code.len() + 2));
+    let title = wrap::pieces(cause.title, room).join("\n  ");
+    put(&mut out, format_args!("{}: {title}\n", paint.bold(cause.code)));
     for (heading, text) in [
         ("", &page.fact),
         ("Why it fails", &page.why),
@@ -78,7 +83,7 @@ fn page(cause: &Cause, paint: Paint) -> String {
         if !heading.is_empty() {
             put(&mut out, format_args!("{}\n", paint.bold(heading)));
         }
-        out.push_str(&wrapped(text));
+        out.push_str(&wrapped(text, paint));
     }
     let mut sources: Vec<String> = cause
         .seed_section()
@@ -92,26 +97,19 @@ fn page(cause: &Cause, paint: Paint) -> String {
     if !sources.is_empty() {
         put(&mut out, format_args!("\n{}\n", paint.bold("Documented")));
         for source in sources {
-            put(&mut out, format_args!("  {source}\n"));
+            for (piece, number) in wrap::pieces(&source, paint.room(4)).iter().zip(0..) {
+                put(&mut out, format_args!("{:indent$}{piece}\n", "", indent = if number == 0 { 2 } else { 4 }));
+            }
         }
     }
     out
 }
 
 /// Running text, indented by two and broken between words.
-fn wrapped(text: &str) -> String {
-    let mut out = String::new();
-    let mut line = String::from(" ");
-    for word in text.split_whitespace() {
-        if line.chars().count() + 1 + word.chars().count() > WIDTH && line.len() > 1 {
-            put(&mut out, format_args!("{line}\n"));
-            line = String::from(" ");
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    put(&mut out, format_args!("{line}\n"));
-    out
+fn wrapped(text: &str, paint: Paint) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let pieces = wrap::pieces(&text, Some(paint.room_or(2, WIDTH - 2)));
+    pieces.iter().map(|piece| format!("  {piece}\n")).collect()
 }
 
 /// Line numbers, runs of them as ranges: `7-8, 27`.

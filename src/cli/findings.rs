@@ -2,7 +2,10 @@
 //!
 //! Every text in them may be a stranger's, and is shown with its control and formatting characters escaped.
 
-use super::paint::{self, Paint};
+use super::{
+    paint::{self, Paint},
+    wrap,
+};
 use crate::{
     diagnose::{
         Placed,
@@ -25,8 +28,11 @@ const LONGEST: usize = 400;
 /// Of a string in an answer so much is shown: its beginning says what it is, and its length says whether it is whole.
 const STRING: usize = 48;
 
-/// Columns of running text.
+/// Columns of running text, where the terminal is not narrower.
 const WIDTH: usize = 84;
+
+/// Columns before it.
+const MARGIN: usize = 11;
 
 /// The findings, each line indented by two; empty if there are none.
 pub fn text(findings: &[Placed], at_length: usize, paint: Paint) -> String {
@@ -122,7 +128,7 @@ impl Screen {
                 Data::Txt(_) => strings.iter().map(|string| short(string)).collect::<Vec<_>>().join(" "),
                 other => report::shown(other),
             };
-            self.line("", &format!("  {} {} {shown}", record.ttl, kind(&record.data)));
+            self.line("", &format!("{} {} {shown}", record.ttl, kind(&record.data)));
         }
     }
 
@@ -139,21 +145,11 @@ impl Screen {
     fn line(&mut self, what: &str, text: &str) {
         let text = secret::text(text);
         let text = paint::plain(&text, LONGEST);
-        let mut what = format!("{:<7}", what);
-        let mut line = String::new();
-        for word in text.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                writeln!(self.text, "  {}  {}", self.paint.dim(&what), line.trim_end())
-                    .expect("writing to a String does not fail");
-                line.clear();
-                what = " ".repeat(7);
-            } else if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
+        let room = self.paint.room_or(MARGIN, WIDTH);
+        for (piece, number) in wrap::pieces(&text, Some(room)).iter().zip(0..) {
+            let what = if number == 0 { what } else { "" };
+            writeln!(self.text, "  {:<7}  {piece}", self.paint.dim(what)).expect("writing to a String does not fail");
         }
-        writeln!(self.text, "  {}  {}", self.paint.dim(&what), line.trim_end())
-            .expect("writing to a String does not fail");
     }
 }
 

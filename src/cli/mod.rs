@@ -18,6 +18,7 @@ mod run;
 mod sign;
 mod source;
 mod verify;
+mod wrap;
 
 use crate::config::{Mistakes, Settings};
 use clap::{CommandFactory, Parser, Subcommand};

@@ -1,16 +1,22 @@
-//! Colour for people at a terminal, and for nobody else: a pipe, a file and `NO_COLOR` get plain text.
+//! Colour for people at a terminal, and for nobody else: a pipe, a file and `NO_COLOR` get plain text. How wide the
+//! terminal is is known here too.
 //!
 //! A painted text pads like the text itself, so that columns stay aligned with and without colour.
 
 use std::{
     fmt,
     io::{self, IsTerminal},
+    os::fd::AsFd,
 };
+
+/// Lines of running text are no wider, on the widest terminal: longer ones are hard to read.
+const WIDEST: usize = 100;
 
 /// Paints, or leaves text plain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paint {
     on: bool,
+    width: Option<usize>,
 }
 
 /// Text with its colour; shown with `{}`, and padded with `{:<12}` as the bare text would be.
@@ -35,14 +41,24 @@ impl Paint {
     /// For whatever must not be coloured.
     #[cfg(test)]
     pub fn plain() -> Paint {
-        Paint { on: false }
+        Paint { on: false, width: None }
     }
 
     /// `NO_COLOR` counts when it is not empty (no-color.org); a dumb terminal would show the codes.
-    fn of(stream: &impl IsTerminal) -> Paint {
+    fn of(stream: &(impl IsTerminal + AsFd)) -> Paint {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
-        Paint { on: stream.is_terminal() && !refused && !dumb }
+        Paint { on: stream.is_terminal() && !refused && !dumb, width: width(stream) }
+    }
+
+    /// The columns for a text behind so many columns of something else; `None` where the reader breaks the lines.
+    pub fn room(self, taken: usize) -> Option<usize> {
+        self.width.map(|width| width.saturating_sub(taken))
+    }
+
+    /// The same where lines are broken even for a reader who is no terminal.
+    pub fn room_or(self, taken: usize, otherwise: usize) -> usize {
+        self.room(taken).map_or(otherwise, |room| room.min(otherwise))
     }
 
     /// For headings.
@@ -73,6 +89,16 @@ impl Paint {
     fn with<T: fmt::Display>(self, code: &'static str, text: T) -> Painted<T> {
         Painted { text, code: self.on.then_some(code) }
     }
+}
+
+/// `COLUMNS` where it is set, as shells and tests set it, else what the terminal says.
+fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let asked = || match stream.is_terminal() {
+        true => rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col)),
+        false => None,
+    };
+    said.or_else(asked).filter(|width| *width > 0).map(|width: usize| width.min(WIDEST))
 }
 
 impl<T: fmt::Display> fmt::Display for Painted<T> {
@@ -107,7 +133,7 @@ mod tests {
 
     #[test]
     fn colour_changes_no_column() {
-        let (plain, colour) = (Paint { on: false }, Paint { on: true });
+        let (plain, colour) = (Paint::plain(), Paint { on: true, width: None });
         assert_eq!(format!("{:<6}|", plain.good("pass")), "pass  |");
         assert_eq!(format!("{:<6}|", colour.good("pass")), "\x1b[32mpass  \x1b[0m|");
     }

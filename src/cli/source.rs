@@ -16,7 +16,7 @@ pub struct Ask {
     /// Ask this resolver [default: the system's]
     #[arg(long, value_name = "IP[:PORT]", value_parser = publish::resolver, conflicts_with = "dns")]
     resolver: Option<SocketAddr>,
-    /// Write every answer into a master file: with --dns, it gives them again
+    /// Write every answer, faults too, into a master file: with --dns, it gives them again
     #[arg(long, value_name = "FILE")]
     record_dns: Option<PathBuf>,
 }

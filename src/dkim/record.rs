@@ -68,6 +68,8 @@ pub enum KeyFault {
     PrivateKey,
     /// An Ed25519 key in a SubjectPublicKeyInfo; RFC 8463 §4 wants its 32 octets alone.
     Ed25519Spki,
+    /// An Ed25519 key of small order: signatures by it can be made without any private key.
+    SmallOrder,
 }
 
 impl KeyRecord {
@@ -116,6 +118,7 @@ impl KeyRecord {
         match key_type {
             KeyType::Rsa => rsa_key(octets),
             KeyType::Ed25519 => match <[u8; 32]>::try_from(&octets[..]) {
+                Ok(key) if is_of_small_order(&key) => Err(KeyFault::SmallOrder),
                 Ok(key) => Ok(Key::Ed25519(key)),
                 Err(_) if matches!(der::public_key(&octets), Ok(PublicKey::Ed25519Spki(_))) => {
                     Err(KeyFault::Ed25519Spki)
@@ -148,6 +151,34 @@ fn rsa_key(octets: Vec<u8>) -> Result<Key, KeyFault> {
     Ok(Key::Rsa { der: octets, pkcs1, bits })
 }
 
+/// Is a point of Edwards25519 one of the eight whose order divides the cofactor 8? Against them a signature whose R is one
+/// of them too, and whose S is 0, verifies for one message in eight or for all, whoever made it (RFC 8032 §8.9 leaves the
+/// check to the user).
+fn is_of_small_order(key: &[u8; 32]) -> bool {
+    /// y of the points of order 8, little end first; the other two of them have the negatives of these.
+    const ORDER_8: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let mut y = *key;
+    // The sign of x: a point and its negative have the same order.
+    y[31] &= 0x7f;
+    let [first, middle @ .., last] = y;
+    match (first, last) {
+        // 0 and 1: the points of order 4, and the neutral one.
+        (0 | 1, 0) => middle == [0; 30],
+        // p-1, the point of order 2; p and p+1 are 0 and 1 again, in a form that RFC 8032 §5.1.3 forbids and many read.
+        (0xec..=0xee, 0x7f) => middle == [0xff; 30],
+        _ => ORDER_8.contains(&y),
+    }
+}
+
 /// The items of a list of words between colons.
 fn items(text: &str) -> Vec<String> {
     text.split(':').map(|item| tag::trim(item).to_owned()).collect()
@@ -169,6 +200,9 @@ impl fmt::Display for KeyFault {
             KeyFault::PrivateKey => write!(f, "the key record holds a private key"),
             KeyFault::Ed25519Spki => {
                 write!(f, "the Ed25519 key is published in a wrapping that RFC 8463 does not know")
+            }
+            KeyFault::SmallOrder => {
+                write!(f, "the Ed25519 key is a point of small order: anybody can sign for it")
             }
         }
     }
@@ -220,6 +254,32 @@ mod tests {
             let record = KeyRecord::read(text.as_bytes());
             assert_eq!(record.fault.map(|fault| fault.to_string()).as_deref(), Some(want), "{text}");
             assert_eq!(record.key, None);
+        }
+    }
+    /// The points follow from the curve (RFC 8032 §5.1): multiples of any point by the order of the base point.
+    #[test]
+    fn points_of_small_order_are_no_keys() {
+        let p_minus = |below: u8| [&[0xed - below][..], &[0xff; 30], &[0x7f]].concat();
+        let small = |octet: u8| [&[octet][..], &[0; 31]].concat();
+        let of_order_8 = [
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        ]
+        .map(|hex| {
+            (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("two digits")).collect::<Vec<u8>>()
+        });
+        let read = |y: &[u8]| KeyRecord::read(format!("v=DKIM1; k=ed25519; p={}", BASE64.encode(y)).as_bytes());
+        let p_plus_1 = [&[0xee][..], &[0xff; 30], &[0x7f]].concat();
+        let weak = [small(0), small(1), p_minus(1), p_minus(0), p_plus_1].into_iter().chain(of_order_8);
+        for y in weak {
+            let negative = [&y[..31], &[y[31] | 0x80]].concat();
+            for point in [y, negative] {
+                let record = read(&point);
+                assert_eq!((record.fault, record.key), (Some(KeyFault::SmallOrder), None), "{point:02x?}");
+            }
+        }
+        for sound in [small(2), p_minus(2), [&[1][..], &[0; 30], &[1]].concat(), [0x66; 32].to_vec()] {
+            assert!(read(&sound).key.is_some(), "{sound:02x?}");
         }
     }
 }

@@ -3,9 +3,12 @@
 //! Read here rather than by hickory's parser, which turns character-strings into text, knows neither TYPE SPF nor
 //! RFC 3597, and does not say in which line it failed. What is wrong is a [`Mistake`] with its line; reading goes on
 //! with the next line, so that all mistakes of a file show at once. Time and memory are linear in the text.
+//!
+//! One kind of comment has a meaning: a line `;waxseal-outcome NAME TYPE OUTCOME` says what a question came to where no
+//! records can say it ([`Stated`]). Other readers of master files pass over it.
 
 use super::labels::Labels;
-use super::{Data, RecordType};
+use super::{Data, Fault, Outcome, RecordType};
 use std::{fmt, net::Ipv4Addr, net::Ipv6Addr};
 
 /// What is wrong in a master file, and where.
@@ -58,12 +61,43 @@ pub(crate) struct Entry {
     pub(crate) target: Option<Labels>,
 }
 
+/// What a question came to, as a comment states it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stated {
+    pub(crate) name: Labels,
+    pub(crate) kind: RecordType,
+    pub(crate) outcome: Outcome,
+}
+
+/// How the comment begins that states an outcome.
+pub(crate) const OUTCOME: &str = ";waxseal-outcome";
+
+/// The outcome as the comment words it; `None` for what it cannot state.
+pub(crate) fn outcome_text(outcome: &Outcome) -> Option<String> {
+    let fault = match outcome {
+        Outcome::NxDomain => return Some("nxdomain".into()),
+        Outcome::NoData => return Some("nodata".into()),
+        Outcome::Records => return None,
+        Outcome::Fault(fault) => fault,
+    };
+    Some(match fault {
+        Fault::Timeout => "timeout".into(),
+        Fault::ServFail => "servfail".into(),
+        Fault::Refused => "refused".into(),
+        Fault::Truncated => "truncated".into(),
+        Fault::CnameLoop => "cname-loop".into(),
+        Fault::Other(what) => format!("other {}", super::record::quoted(what.as_bytes())),
+        // What nobody asked for has no answer to be given again.
+        Fault::Unaskable(_) | Fault::Budget => return None,
+    })
+}
+
 /// Reads one master file; `mistakes` receives what is wrong.
-pub(crate) fn read(text: &[u8], file: &str, mistakes: &mut Vec<Mistake>) -> Vec<Entry> {
+pub(crate) fn read(text: &[u8], file: &str, mistakes: &mut Vec<Mistake>) -> (Vec<Entry>, Vec<Stated>) {
     let mut reader = Reader::default();
-    let mut entries = Vec::new();
+    let (mut entries, mut stated) = (Vec::new(), Vec::new());
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut lexer = Lexer { text, at: 0, line: 1 };
+    let mut lexer = Lexer { text, at: 0, line: 1, outcomes: Vec::new() };
     while let Some((line, found)) = lexer.entry() {
         let read = found.and_then(|words| reader.entry(&words));
         match read {
@@ -71,7 +105,15 @@ pub(crate) fn read(text: &[u8], file: &str, mistakes: &mut Vec<Mistake>) -> Vec<
             Err(what) => mistakes.push(Mistake { file: file.into(), line, what }),
         }
     }
-    entries
+    for (line, text) in lexer.outcomes {
+        let mut lexer = Lexer { text, at: 0, line, outcomes: Vec::new() };
+        let words = lexer.words().map_err(|(_, what)| what);
+        match words.and_then(|words| reader.stated(&words.words)) {
+            Ok(outcome) => stated.push(outcome),
+            Err(what) => mistakes.push(Mistake { file: file.into(), line, what: format!("{OUTCOME}: {what}") }),
+        }
+    }
+    (entries, stated)
 }
 
 /// A token as written: escapes still in it, quotes taken off.
@@ -91,6 +133,8 @@ struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
     line: usize,
+    /// The comments that state an outcome, each with its line, without what they begin with.
+    outcomes: Vec<(usize, &'a [u8])>,
 }
 
 impl<'a> Lexer<'a> {
@@ -112,7 +156,12 @@ impl<'a> Lexer<'a> {
 
     /// Reads up to the end of the line, or of the line in which the last parenthesis closes.
     fn words(&mut self) -> Result<Words<'a>, (usize, String)> {
-        let mut entry = Words { blank_owner: matches!(self.text[self.at], b' ' | b'\t'), words: Vec::new() };
+        let blank_owner = matches!(self.text.get(self.at), Some(b' ' | b'\t'));
+        let mut entry = Words { blank_owner, words: Vec::new() };
+        if let Some(outcome) = self.text[self.at..].strip_prefix(OUTCOME.as_bytes()) {
+            let end = outcome.iter().position(|octet| *octet == b'\n').unwrap_or(outcome.len());
+            self.outcomes.push((self.line, &outcome[..end]));
+        }
         let mut opened = Vec::new();
         while let Some(octet) = self.text.get(self.at).copied() {
             match octet {
@@ -204,6 +253,26 @@ impl Reader {
         // Lines with a blank owner belong to this name even if the rest of the line is wrong.
         self.owner = owner.clone().ok();
         self.record(owner?, rest).map(Some)
+    }
+
+    /// `NAME TYPE OUTCOME`, where a comment states it.
+    fn stated(&self, words: &[Word]) -> Result<Stated, String> {
+        let [name, kind, outcome, more @ ..] = words else { return Err("needs a name, a type and an outcome".into()) };
+        let Kind::Known(kind) = Kind::read(kind)? else {
+            return Err(format!("records of type {} are not asked for", quote(kind)));
+        };
+        let outcome = match (show(outcome).as_str(), more) {
+            ("nxdomain", []) => Outcome::NxDomain,
+            ("nodata", []) => Outcome::NoData,
+            ("timeout", []) => Outcome::Fault(Fault::Timeout),
+            ("servfail", []) => Outcome::Fault(Fault::ServFail),
+            ("refused", []) => Outcome::Fault(Fault::Refused),
+            ("truncated", []) => Outcome::Fault(Fault::Truncated),
+            ("cname-loop", []) => Outcome::Fault(Fault::CnameLoop),
+            ("other", [what]) => Outcome::Fault(Fault::Other(String::from_utf8_lossy(&unescaped(what)?).into_owned())),
+            _ => return Err(format!("{} is no outcome", quote(outcome))),
+        };
+        Ok(Stated { name: self.name(name)?, kind, outcome })
     }
 
     fn directive(&mut self, directive: &Word, rest: &[Word]) -> Result<(), String> {
@@ -384,7 +453,7 @@ fn strings(words: &[Word]) -> Result<Vec<Box<[u8]>>, String> {
     let mut strings = Vec::with_capacity(words.len());
     let mut total = 0;
     for word in words {
-        let string = Unescaped(word.raw).map(|octet| Ok(octet?.0)).collect::<Result<Vec<u8>, String>>()?;
+        let string = unescaped(word)?;
         if string.len() > 255 {
             let length = string.len();
             return Err(format!("a character-string of {length} octets, more than 255 (RFC 1035 §3.3): split it"));
@@ -393,6 +462,10 @@ fn strings(words: &[Word]) -> Result<Vec<Box<[u8]>>, String> {
         strings.push(string.into_boxed_slice());
     }
     if total > 65_535 { Err(format!("a record of {total} octets, more than 65535")) } else { Ok(strings) }
+}
+
+fn unescaped(word: &Word) -> Result<Vec<u8>, String> {
+    Unescaped(word.raw).map(|octet| Ok(octet?.0)).collect()
 }
 
 /// `\# LENGTH HEX...` (RFC 3597 §5), after the `\#`.

@@ -164,6 +164,8 @@ pub struct Answer {
     /// The answer section: CNAMEs of the chain and the records of the type asked for, in the order received.
     /// A negative answer and a loop hold the CNAMEs that led there.
     pub records: Vec<Record>,
+    /// What stands in the master files more than once, and in the answer once, as in that of a name server (RFC 2181 §5).
+    pub repeated: Vec<Data>,
     /// The SOA of a negative answer: its owner, and the seconds that the negative answer may be kept.
     pub negative: Option<(String, u32)>,
     /// Who answered; `None` from a zone file or where no answer came.
@@ -184,6 +186,7 @@ impl Answer {
             kind,
             outcome,
             records: Vec::new(),
+            repeated: Vec::new(),
             negative: None,
             server: None,
             authoritative: false,

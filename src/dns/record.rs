@@ -1,12 +1,13 @@
 //! A source that notes what another one answers, as a master file that gives the same answers again.
 //!
 //! Owners stand in order, so that two runs with the same answers give the same file. A name that exists without records
-//! gets one of a type that nobody asks for; a negative answer gets its SOA. Faults cannot be said in a master file: they
-//! stand in it as comments, and so does whatever else the file, once read back, would answer differently.
-//! A record with a private key is withheld: its fingerprint stands in its place.
+//! gets one of a type that nobody asks for; a negative answer gets its SOA. Faults, and what else records cannot say, stand
+//! in it as comments that [`zone`] reads and others pass over. What the file, once read back, would answer differently all
+//! the same is said in a comment for people. A record with a private key is withheld: its fingerprint stands in its place.
+//! What single authoritative servers said is no answer of this source, and is not recorded.
 
 use super::labels::escape;
-use super::{Answer, Data, Dns, Fault, Outcome, Pending, Record, RecordType, Source, zone};
+use super::{Answer, Data, Dns, Fault, Outcome, Pending, Record, RecordType, Source, master, zone};
 use crate::dkim::secret;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,21 +39,19 @@ impl Recorder {
         let answers = self.answers().clone();
         let mut text = String::from("; the DNS answers of one run\n");
         text += &Sheet::of(&answers).text();
-        let replay = zone::parse(&text, "recording").ok();
-        for ((name, kind), answer) in &answers {
-            let outcome = match &answer.outcome {
-                // What cannot be asked cannot be asked of the file either.
-                Outcome::Fault(Fault::Unaskable(_)) => continue,
-                outcome => outcome,
-            };
-            let again = match &replay {
-                Some(dns) => Some(dns.query(&question(name), *kind).await),
-                None => None,
-            };
-            if !again.is_some_and(|again| same(&again, answer)) {
-                writeln!(text, "; not in this file: {} {kind}: {}", owner(name), told(outcome))
-                    .expect("writing to a String does not fail");
+        let mut stated = BTreeSet::new();
+        for ((_, kind), answer) in differing(&text, &answers).await {
+            let end = end_of(answer);
+            // What was said to that very question comes first.
+            let apart = answers.get(&(end.to_owned(), *kind)).is_some_and(|other| other.outcome != answer.outcome);
+            if let (false, Some(outcome)) = (apart, master::outcome_text(&answer.outcome)) {
+                stated.insert(format!("{} {} {kind} {outcome}\n", master::OUTCOME, owner(end)));
             }
+        }
+        text.extend(stated);
+        for ((name, kind), answer) in differing(&text, &answers).await {
+            writeln!(text, "; not in this file: {} {kind}: {}", owner(name), told(&answer.outcome))
+                .expect("writing to a String does not fail");
         }
         text
     }
@@ -73,12 +72,8 @@ impl Source for Recorder {
         Box::pin(async move {
             let answer = self.inner.query(name, kind).await;
             let key = (answer.name.clone(), kind);
-            let mut answers = self.answers();
-            // The first answer stays, as it was the first that was used; but any answer says more than none.
-            if answers.get(&key).is_none_or(|earlier| matches!(earlier.outcome, Outcome::Fault(_))) {
-                answers.insert(key, without_secrets(&answer));
-            }
-            drop(answers);
+            // The first answer stays, as it was the first that was used.
+            self.answers().entry(key).or_insert_with(|| without_secrets(&answer));
             answer
         })
     }
@@ -86,6 +81,26 @@ impl Source for Recorder {
     fn resolvers(&self) -> Vec<SocketAddr> {
         self.inner.resolvers()
     }
+}
+
+/// The answers that a recording with this text would not give again.
+async fn differing<'a>(text: &str, answers: &'a Answers) -> Vec<(&'a (String, RecordType), &'a Answer)> {
+    let replay = zone::parse(text, "recording").ok();
+    let mut differing = Vec::new();
+    for (key, answer) in answers {
+        // What cannot be asked cannot be asked of the file either.
+        if matches!(answer.outcome, Outcome::Fault(Fault::Unaskable(_))) {
+            continue;
+        }
+        let again = match &replay {
+            Some(dns) => Some(dns.query(&question(&key.0), key.1).await),
+            None => None,
+        };
+        if !again.is_some_and(|again| same(&again, answer)) {
+            differing.push((key, answer.as_ref()));
+        }
+    }
+    differing
 }
 
 /// The answer as it may be kept: no private key in it.
@@ -101,6 +116,7 @@ fn without_secrets(answer: &Arc<Answer>) -> Arc<Answer> {
         return answer.clone();
     }
     let mut kept = Answer::clone(answer);
+    kept.repeated.retain(|data| stand_in(data).is_none());
     for record in &mut kept.records {
         if let Some(data) = stand_in(&record.data) {
             record.data = data;
@@ -116,6 +132,8 @@ struct Sheet {
     records: BTreeMap<(String, RecordType), Vec<Record>>,
     /// Names that exist without a record of their own.
     empty: BTreeSet<String>,
+    /// What stands more than once where it comes from.
+    repeated: Vec<(String, Data)>,
 }
 
 impl Sheet {
@@ -125,6 +143,7 @@ impl Sheet {
             for record in &answer.records {
                 sheet.add(record, kind_of(&record.data, answer.kind));
             }
+            sheet.repeated.extend(answer.repeated.iter().map(|data| (end_of(answer).to_owned(), data.clone())));
             if answer.outcome == Outcome::NoData {
                 sheet.empty.insert(end_of(answer).to_owned());
             }
@@ -163,7 +182,8 @@ impl Sheet {
         for ((name, kind), set) in &self.records {
             let text = lines.entry((by_zone(name), Some(*kind))).or_default();
             for record in set {
-                *text += &line(record, *kind);
+                let twice = self.repeated.iter().any(|(other, data)| other == name && *data == record.data);
+                *text += &line(record, *kind).repeat(if twice { 2 } else { 1 });
             }
         }
         for name in &self.empty {
@@ -215,7 +235,8 @@ fn line(record: &Record, kind: RecordType) -> String {
     format!("{} {} IN {kind} {data}\n", owner(&record.name), record.ttl)
 }
 
-fn quoted(string: &[u8]) -> String {
+/// A character-string as a master file needs it.
+pub(super) fn quoted(string: &[u8]) -> String {
     let mut text = String::from("\"");
     for octet in string {
         match octet {
@@ -371,33 +392,68 @@ deep.below 300 PTR mail
 
     impl Source for Odd {
         fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
+            let mut records = Vec::new();
             let outcome = match name {
+                "behind.example.com" => {
+                    let data = Data::Cname("slow.example.com".into());
+                    records.push(Record { name: name.into(), ttl: 30, data });
+                    Outcome::Fault(Fault::Timeout)
+                }
                 "slow.example.com" => Outcome::Fault(Fault::Timeout),
-                "bad.example.com" => Outcome::Fault(Fault::Other("line\nbreak".into())),
+                "bad.example.com" => Outcome::Fault(Fault::Other("a \"line\"\nbreak ä".into())),
                 "below.example.com" => Outcome::NxDomain,
                 _ => return self.0.source.query(name, kind),
             };
-            Box::pin(std::future::ready(Arc::new(Answer::new(name.to_owned(), kind, outcome))))
+            let answer = Answer { records, ..Answer::new(name.to_owned(), kind, outcome) };
+            Box::pin(std::future::ready(Arc::new(answer)))
         }
     }
 
     #[tokio::test]
-    async fn what_a_master_file_cannot_say_is_a_comment() {
+    async fn every_fault_comes_back() {
+        let faults = [Fault::Timeout, Fault::ServFail, Fault::Refused, Fault::Truncated, Fault::CnameLoop];
+        for fault in faults.into_iter().chain([Fault::Other("rcode 16".into()), Fault::Other(String::new())]) {
+            let outcome = Outcome::Fault(fault);
+            let said = master::outcome_text(&outcome).expect("it can be stated");
+            let text = format!("{} a.example. TXT {said}\na.example. A 192.0.2.1\n", master::OUTCOME);
+            let dns = zone::parse(&text, "recording").expect("it can be read");
+            assert_eq!(dns.query("A.example", RecordType::Txt).await.outcome, outcome);
+            assert_eq!(dns.query("a.example", RecordType::A).await.outcome, Outcome::Records, "another question");
+        }
+    }
+
+    #[tokio::test]
+    async fn records_that_stand_twice_are_recorded_so() {
+        let source = zone::parse("a. TXT x\na. TXT x\na. TXT y\na. A 192.0.2.1\n", "zone").expect("a good zone");
+        let (text, pairs) = replayed(source, &[("a", RecordType::Txt), ("a", RecordType::A)]).await;
+        let twice: Vec<usize> = pairs.iter().map(|(_, again)| again.repeated.len()).collect();
+        assert_eq!((twice, pairs[0].1.records.len()), (vec![1, 0], 2), "{text}");
+        assert_eq!(pairs[0].0, pairs[0].1);
+    }
+
+    #[tokio::test]
+    async fn what_records_cannot_say_is_stated_in_comments() {
         let source = Dns::new(Odd(zone::parse(ZONE, "zone").expect("a good zone")));
         let questions = [
             ("slow.example.com", RecordType::Txt),
+            ("behind.example.com", RecordType::Txt),
             ("bad.example.com", RecordType::Mx),
             ("below.example.com", RecordType::Txt),
             ("deep.below.example.com", RecordType::Ptr),
         ];
-        let (text, _) = replayed(source, &questions).await;
+        let (text, pairs) = replayed(source, &questions).await;
+        for (first, again) in pairs {
+            assert_eq!(first, again, "in\n{text}");
+        }
         let want = "\
             ; the DNS answers of one run\n\
-            deep.below.example.com. 3600 IN PTR mail.example.com.\n\
-            ; not in this file: bad.example.com. MX: line\\nbreak\n\
-            ; not in this file: below.example.com. TXT: the name does not exist\n\
-            ; not in this file: slow.example.com. TXT: no answer in time\n";
-        assert_eq!(text, want.replace(" 3600 ", " 300 "));
+            deep.below.example.com. 300 IN PTR mail.example.com.\n\
+            behind.example.com. 30 IN CNAME slow.example.com.\n\
+            ;waxseal-outcome bad.example.com. MX other \"a \\\"line\\\"\\010break \\195\\164\"\n\
+            ;waxseal-outcome below.example.com. TXT nxdomain\n\
+            ;waxseal-outcome slow.example.com. TXT timeout\n";
+        let sorted = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(sorted(&text), sorted(want));
         let folder = tempfile::tempdir().expect("a folder");
         let recorder = Recorder::new(zone::parse("a. TXT x", "zone").expect("a good zone"));
         recorder.query("a", RecordType::Txt).await;

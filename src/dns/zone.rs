@@ -2,8 +2,8 @@
 //!
 //! Several zones may stand in one file or in many, in any order; what belongs together across files is merged.
 //! Wildcards follow RFC 4592, CNAMEs are followed through all zones, and a negative answer bears the SOA above the name.
-//! A name that is nowhere in the files does not exist; a name with something below it does. Reading the files may fail
-//! with [`Mistakes`]; answering never does.
+//! A name that is nowhere in the files does not exist; a name with something below it does. What a recording states of a
+//! question (a time-out, say) is answered as stated. Reading the files may fail with [`Mistakes`]; answering never does.
 
 use super::labels::{self, Labels};
 use super::master;
@@ -47,33 +47,48 @@ struct Held {
     ttl: u32,
     data: Data,
     target: Option<Labels>,
+    /// Does it stand in the files more than once?
+    repeated: bool,
 }
 
-/// All names of all zones, by the octets of the name ([`Labels::as_wire`]).
 #[derive(Default)]
-struct Zones(HashMap<Box<[u8]>, Node>);
+struct Zones {
+    /// All names of all zones, by the octets of the name ([`Labels::as_wire`]).
+    nodes: HashMap<Box<[u8]>, Node>,
+    /// What questions come to, whatever the records say.
+    stated: HashMap<(Labels, RecordType), Outcome>,
+}
 
 #[derive(Default)]
 struct Builder {
     zones: Zones,
-    seen: HashSet<(Labels, RecordType, Data)>,
+    /// Where each record stands in its node.
+    seen: HashMap<(Labels, RecordType, Data), usize>,
     mistakes: Vec<Mistake>,
 }
 
 impl Builder {
     fn read(&mut self, text: &[u8], file: &str) {
-        for entry in master::read(text, file, &mut self.mistakes) {
+        let (entries, stated) = master::read(text, file, &mut self.mistakes);
+        self.zones.stated.extend(stated.into_iter().map(|stated| ((stated.name, stated.kind), stated.outcome)));
+        for entry in entries {
             for name in entry.owner.ancestors() {
-                if self.zones.0.contains_key(name) {
+                if self.zones.nodes.contains_key(name) {
                     break;
                 }
-                self.zones.0.insert(name.into(), Node::new());
+                self.zones.nodes.insert(name.into(), Node::new());
             }
             let Some((kind, data)) = entry.data else { continue };
-            // An RRset holds each record once (RFC 2181 §5).
-            if self.seen.insert((entry.owner.clone(), kind, data.clone())) {
-                let node = self.zones.0.entry(entry.owner.as_wire().into()).or_default();
-                node.push(Held { kind, ttl: entry.ttl, data, target: entry.target });
+            let node = self.zones.nodes.entry(entry.owner.as_wire().into()).or_default();
+            // An RRset holds each record once (RFC 2181 §5), and so do name servers that load such a file.
+            let key = (entry.owner, kind, data);
+            match self.seen.get(&key) {
+                Some(&at) => node[at].repeated = true,
+                None => {
+                    let (kind, data) = (key.1, key.2.clone());
+                    self.seen.insert(key, node.len());
+                    node.push(Held { kind, ttl: entry.ttl, data, target: entry.target, repeated: false });
+                }
             }
         }
     }
@@ -86,17 +101,18 @@ impl Builder {
 impl Zones {
     /// The node that answers for a name: its own, or that of the wildcard below the closest encloser (RFC 4592 §3.3.1).
     fn find(&self, name: &Labels) -> Option<&Node> {
-        let (depth, encloser) = name.ancestors().enumerate().find(|(_, ancestor)| self.0.contains_key(*ancestor))?;
+        let (depth, encloser) =
+            name.ancestors().enumerate().find(|(_, ancestor)| self.nodes.contains_key(*ancestor))?;
         if depth == 0 {
-            return self.0.get(encloser);
+            return self.nodes.get(encloser);
         }
-        self.0.get([b"\x01*", encloser].concat().as_slice())
+        self.nodes.get([b"\x01*", encloser].concat().as_slice())
     }
 
     /// The SOA above a name, and the seconds that a negative answer may be kept (RFC 2308 §5).
     fn negative(&self, name: &Labels) -> Option<(String, u32)> {
         name.ancestors().find_map(|ancestor| {
-            let soa = self.0.get(ancestor)?.iter().find_map(|held| match held.data {
+            let soa = self.nodes.get(ancestor)?.iter().find_map(|held| match held.data {
                 Data::Soa { minimum, .. } => Some(held.ttl.min(minimum)),
                 _ => None,
             })?;
@@ -108,12 +124,22 @@ impl Zones {
         let mut answer = Answer::new(asked.text(), kind, Outcome::NxDomain);
         let mut visited = HashSet::new();
         let mut name = asked;
-        while let Some(node) = self.find(&name) {
+        loop {
+            if let Some(outcome) = self.stated.get(&(name.clone(), kind)) {
+                answer.outcome = outcome.clone();
+                if !answer.is_negative() {
+                    return answer;
+                }
+                break;
+            }
+            let Some(node) = self.find(&name) else { break };
             let record = |held: &Held| Record { name: name.text(), ttl: held.ttl, data: held.data.clone() };
             if node.iter().any(|held| held.kind == kind) {
                 // A CNAME may not stand beside other types, but it does, and who diagnoses wants to see it.
                 let shown = node.iter().filter(|held| held.kind == kind || held.kind == RecordType::Cname);
                 answer.records.extend(shown.map(record));
+                let repeated = node.iter().filter(|held| held.kind == kind && held.repeated);
+                answer.repeated.extend(repeated.map(|held| held.data.clone()));
                 answer.outcome = Outcome::Records;
                 return answer;
             }
@@ -340,6 +366,10 @@ mx      A 192.0.2.3
             ("a..b. TXT x", "f:1: \"a..b.\" is no name: an empty label"),
             ("a. TYPE16 \\# 3 0261", "f:1: \\# announces 3 octets, but 4 hexadecimal digits follow"),
             ("a. TYPE16 \\# 2 0261", "f:1: data that ends too early"),
+            (";waxseal-outcome a.", "f:1: ;waxseal-outcome: needs a name, a type and an outcome"),
+            ("\n;waxseal-outcome a. TXT late", "f:2: ;waxseal-outcome: \"late\" is no outcome"),
+            (";waxseal-outcome a. TXT other", "f:1: ;waxseal-outcome: \"other\" is no outcome"),
+            (";waxseal-outcome a. \"(\" timeout", "f:1: ;waxseal-outcome: \"(\" is no record type"),
             ("$INCLUDE other", "f:1: $INCLUDE is not followed: name the other file as a file of its own"),
             ("$GENERATE 1-2 a$ A 1", "f:1: the directive \"$GENERATE\" is not known here"),
             ("$TTL soon", "f:1: \"soon\" is no TTL"),

@@ -12,7 +12,6 @@ use super::{
     verifying::{self, Verifying},
 };
 use crate::{
-    authres::MethodResult,
     clock,
     config::{Action, Domain, Listener, Mode, WhenNotReady},
     dkim::{digest::BodyHasher, write},
@@ -514,11 +513,7 @@ impl Transaction {
         if let Some(spf) = verdicts.spf.as_ref().filter(|_| self.active.settings.verify.received_spf) {
             fields.push(Edit::Insert { name: spf::field::FIELD_NAME, value: format!(" {}", spf.field_value(id)) });
         }
-        let mut results = verdicts.results(id);
-        if no_address {
-            let spf = MethodResult::new("spf", "none").with_reason("the client has no address");
-            results.results.insert(verdicts.dkim.len(), spf);
-        }
+        let results = verdicts.results(id, no_address.then_some("the client has no address"));
         let value = format!(" {}", results.value());
         fields.push(Edit::Insert { name: verifying::FIELD_NAME, value });
         fields

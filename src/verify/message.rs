@@ -202,8 +202,9 @@ impl Verdicts {
         }
     }
 
-    /// Our Authentication-Results.
-    pub fn results(&self, authserv_id: &str) -> AuthResults {
+    /// Our Authentication-Results. Where SPF could not be asked, `spf_missing` says why: the result is then `none`, as if
+    /// the session had held no domain to judge (RFC 8601 §2.7.2). Without a reason there is no word of SPF.
+    pub fn results(&self, authserv_id: &str, spf_missing: Option<&str>) -> AuthResults {
         let prefixes: Vec<&str> = self.dkim.iter().map(|result| result.signature.signature_text.as_str()).collect();
         let prefixes = authres::signature_prefixes(&prefixes);
         let mut results: Vec<MethodResult> =
@@ -215,6 +216,8 @@ impl Verdicts {
         if let Some(spf) = &self.spf {
             results.push(spf.main_result());
             results.extend(spf.helo.as_ref().map(helo_result));
+        } else if let Some(why) = spf_missing {
+            results.push(MethodResult::new("spf", "none").with_reason(why));
         }
         results.push(match &self.vouched {
             Some(vouched) => self.dmarc.method_result().with_comment(&format!("but {vouched}")),

@@ -156,6 +156,9 @@ fn misread(report: &Value) -> Vec<String> {
     if words(of("dmarc")) != [shown(&report["dmarc"]["result"])] {
         wrong.push(format!("dmarc of {text}"));
     }
+    if of("spf").is_empty() {
+        wrong.push(format!("no spf in {text}"));
+    }
     if let Some(result) = of("spf").first() {
         let address = result.property("smtp", "mailfrom").or(result.property("smtp", "helo"));
         let domain = address.map(|address| address.rsplit_once('@').map_or(address, |(_, domain)| domain));

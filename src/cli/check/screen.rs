@@ -4,8 +4,12 @@ use super::examine::{Checked, Status};
 use crate::cli::{
     Exit, findings,
     paint::{self, Paint},
+    wrap,
 };
 use std::fmt::Write;
+
+/// Columns before a detail.
+const MARGIN: usize = 14;
 
 /// Longer details are cut.
 const LONGEST: usize = 300;
@@ -30,7 +34,9 @@ pub fn text(checked: &Checked, paint: Paint) -> String {
         };
         put(&mut out, format_args!("  {}. {word:<8} {}\n", judgement.step as u8, judgement.step.title()));
         let detail = paint::plain(&judgement.detail, LONGEST);
-        put(&mut out, format_args!("     {:<8} {}\n", "", paint.dim(detail)));
+        for piece in wrap::pieces(&detail, paint.room(MARGIN)) {
+            put(&mut out, format_args!("{:MARGIN$}{}\n", "", paint.dim(piece)));
+        }
     }
     out.push_str(&findings::text(&checked.findings, findings::PRIMARY_AT_LENGTH, paint));
     out

@@ -86,7 +86,7 @@ impl Judge {
             at: self.at,
             from: author(header),
             profile: self.expected.profile_in_use(&verdicts.dkim),
-            authentication_results: verdicts.results(&self.authserv_id).to_string(),
+            authentication_results: verdicts.results(&self.authserv_id, found.missing).to_string(),
             verdicts,
             standing,
             spf_missing: found.missing,

@@ -8,6 +8,7 @@ use crate::{
     cli::{
         Exit, findings, input,
         paint::{self, Paint},
+        wrap,
     },
     diagnose::case::InUse,
     verify::{
@@ -22,6 +23,9 @@ use std::fmt::{Display, Write};
 
 /// More signatures than this are counted, not listed: they would fill the screen.
 const SIGNATURES: usize = 8;
+
+/// Columns before the text of a line.
+const MARGIN: usize = 20;
 
 /// Longer texts of strangers are cut.
 const LONGEST: usize = 200;
@@ -159,7 +163,12 @@ impl Screen {
     }
 
     fn line(&mut self, what: &str, word: &dyn Display, text: &str) {
-        self.push(format_args!("  {what:<5}  {word:<9}  {}\n", plain(text)));
+        for (piece, number) in wrap::pieces(&plain(text), self.paint.room(MARGIN)).iter().zip(0..) {
+            match number {
+                0 => self.push(format_args!("  {what:<5}  {word:<9}  {piece}\n")),
+                _ => self.push(format_args!("{:MARGIN$}{piece}\n", "")),
+            }
+        }
     }
 
     fn push(&mut self, text: std::fmt::Arguments<'_>) {

@@ -197,6 +197,10 @@ fn steps(cause: &Cause) -> &'static [&'static str] {
             "or publish the key of this selector again until its last signer has moved",
         ],
         "dkim-placeholder-value" => &["enter the value that the console of the signer gives, not that of the example"],
+        "dkim-key-corrupt" => &[
+            "make a new key pair, publish its public key under a new selector, and sign with it",
+            "delete this record: mail signed by others passes where receivers do not check for it",
+        ],
         "dkim-key-missing-p" => &["enter the whole value as the signer gives it: p= with the key is missing"],
         "dkim-key-type-unknown" => &["write k=rsa or k=ed25519, or leave k= out for RSA"],
         "dkim-key-type-mismatch" => &["let k= say the type of the key, and give each key a selector of its own"],
@@ -259,6 +263,11 @@ fn defined(set: &Set<'_>, entry: &Entry<'_>) -> Option<Defined> {
             certain(&causes::REVOKED, format!("p= of the record at {} is empty: the key was revoked", set.owner), None)
         }
         KeyFault::Base64 | KeyFault::Der(_) => another_type(entry),
+        KeyFault::SmallOrder => certain(
+            &causes::CORRUPT,
+            "the Ed25519 key in p= is a point of small order: anybody can sign for it without a private key".into(),
+            None,
+        ),
         // A private key has been told of before.
         KeyFault::Tags(_) | KeyFault::Ed25519Spki | KeyFault::PrivateKey => None,
     }

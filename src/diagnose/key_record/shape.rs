@@ -78,12 +78,15 @@ pub(super) fn orders(count: usize) -> Vec<Vec<usize>> {
 /// Several records where one belongs, though one of them is a key; and what follows for the results.
 pub(super) fn risks(set: &Set<'_>, found: &[Finding]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    // The same key, written in two ways, with the same restrictions: whichever is taken, the result is one.
+    let mut alike = false;
     let split = found.iter().any(|finding| finding.cause == &causes::KEY_SPLIT);
     if let Some(best) = set.best() {
         let (keys, foreign): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
             set.entries.iter().filter(|entry| entry.number != best.number).partition(|entry| belongs(entry));
         if !keys.is_empty() {
             findings.push(several(set, best, &keys));
+            alike = keys.iter().all(|entry| entry.record == best.record);
         }
         if !foreign.is_empty() {
             findings.push(foreign_beside(set, best, &foreign));
@@ -96,7 +99,7 @@ pub(super) fn risks(set: &Set<'_>, found: &[Finding]) -> Vec<Finding> {
         findings.push(set.shown(finding).fix("move it to the name where it belongs"));
     }
     let several = findings.iter().any(|finding| finding.cause == &causes::MULTIPLE_KEYS);
-    if split || several {
+    if split || several && !alike {
         let (confidence, root) = match several {
             true => (Confidence::Likely, causes::MULTIPLE_KEYS.code),
             false => (Confidence::Possible, causes::KEY_SPLIT.code),
@@ -123,7 +126,9 @@ fn belongs(entry: &Entry<'_>) -> bool {
 fn several(set: &Set<'_>, best: &Entry<'_>, others: &[&Entry<'_>]) -> Finding {
     let whole = 1 + others.iter().filter(|entry| entry.kind == Kind::Key).count();
     let count = others.len() + 1;
+    let alike = others.iter().all(|entry| entry.record == best.record);
     let what = match best.found {
+        _ if alike => "they say the same in different spellings".into(),
         Some(found) if found.is_signer() => format!("the key of record {} is the right one", best.number),
         _ if best.is_refuted() => "no key among them is the right one".into(),
         _ => "which of them is the right one is not known".into(),

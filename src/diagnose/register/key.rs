@@ -37,9 +37,11 @@ causes! {
     /// The key cannot be read, and no more specific cause explains why.
     ///
     /// # Why it fails
-    /// p= is not base64, or what it holds is not a public key.
+    /// p= is not base64, or what it holds is not a public key. An Ed25519 point of small order is none either: for it
+    /// anybody can sign.
     /// # How it comes about
-    /// A character was lost, added or replaced on the way: a URL-safe alphabet, an escape, a copying mistake.
+    /// A character was lost, added or replaced on the way: a URL-safe alphabet, an escape, a copying mistake. A point of
+    /// small order is a key of zeros, or was chosen by somebody who wants forgeries to pass.
     /// # What to do
     /// Enter the value again as the signer gives it, and compare it with what DNS answers.
     /// # Not this

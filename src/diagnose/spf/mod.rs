@@ -144,6 +144,7 @@ impl<'a> Judged<'a> {
             (Reason::Fault { .. }, _) => fault::dns(self, outcome),
             (Reason::Matched(_) | Reason::NoMatch, _) => client::findings(self, outcome),
         };
+        findings.extend(outcome.visits.iter().filter_map(|visit| several::repeated(self, visit.into())));
         findings.extend(advice::findings(self, outcome, &findings));
         findings
     }

@@ -3,10 +3,11 @@
 use super::{Judged, Sight, strings::is_all};
 use crate::{
     diagnose::{
-        finding::{Confidence, Finding},
+        finding::{Confidence, Effect, Finding},
         register::spf as causes,
     },
-    spf::{Record, Selection, TermKind, select},
+    dns::Data,
+    spf::{Record, Selection, TermKind, has_version, select},
 };
 
 /// Records of one name that are merged.
@@ -40,6 +41,20 @@ pub fn findings(judged: &Judged<'_>, sight: Sight<'_>) -> Vec<Finding> {
         return vec![finding];
     }
     vec![finding.fix(format!("leave one of the SPF records of {} and delete the others", sight.domain))]
+}
+
+/// One record that a zone file says twice. Name servers serve it once (RFC 2181 §5), so that nothing fails; but where the
+/// copies come from a panel's database or a server that keeps them, strict verifiers count two.
+pub fn repeated(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
+    let is_spf = |data: &Data| matches!(data, Data::Txt(strings) if has_version(&strings.concat()));
+    sight.answer.repeated.iter().find(|data| is_spf(data))?;
+    let claim = format!(
+        "the SPF record of {} stands more than once in the zone file: name servers make one of it, and where they do \
+         not, strict receivers count several",
+        sight.domain
+    );
+    let finding = judged.finding(&causes::MULTIPLE_RECORDS, Effect::Risk, Confidence::Certain, claim);
+    Some(finding.dns("the TXT records", sight.answer).fix(format!("leave one copy at {}", sight.domain)))
 }
 
 /// One record with the terms of all, each once. The laxest `all` ends it, but for one that would let everyone in.

@@ -91,3 +91,19 @@ fn padded_digest(opened: &[u8], length: usize) -> Option<[u8; 32]> {
     let digest = padding[filled..].strip_prefix(&[0x00])?.strip_prefix(DIGEST_INFO)?;
     (filled >= 8).then(|| digest.try_into().ok())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why [`KeyFault::SmallOrder`](crate::dkim::record::KeyFault) exists: RFC 8032 lets a verifier take any point.
+    #[test]
+    fn the_library_takes_the_neutral_point_for_a_key() {
+        let neutral: [u8; 32] = std::array::from_fn(|at| u8::from(at == 0));
+        let forged = [neutral, [0; 32]].concat();
+        for digest in [[0; 32], [0x5a; 32]] {
+            let proof = prove(&Key::Ed25519(neutral), Algorithm::Ed25519Sha256, &digest, &forged);
+            assert_eq!(proof, Proof::Verified);
+        }
+    }
+}

@@ -235,6 +235,7 @@ pub fn with_record(dns: &Dns, domain: &str, record: &[u8]) -> Dns {
         kind: RecordType::Txt,
         outcome: Answered::Records,
         records: vec![crate::dns::Record { name: name.clone(), ttl: 0, data: Data::Txt(strings) }],
+        repeated: Vec::new(),
         negative: None,
         server: None,
         authoritative: false,
