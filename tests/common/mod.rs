@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
+pub mod authres;
 pub mod canon;
 pub mod change;
 pub mod delivery;
