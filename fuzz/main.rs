@@ -1,0 +1,41 @@
+//! One target under libFuzzer, chosen by the environment variable `WAXSEAL_FUZZ`; `list` names them all.
+//!
+//! A panic ends the run, and so does an input that takes more CPU than [`MOST`]. tests/long/fuzz builds and starts this.
+
+#![no_main]
+
+mod targets;
+
+use libfuzzer_sys::fuzz_target;
+use rustix::time::{ClockId, clock_gettime};
+use std::{process, sync::LazyLock, time::Duration};
+use targets::{TARGETS, Target};
+
+/// What one input may take, instrumented and with overflow checks: well above what it takes in use.
+const MOST: Duration = Duration::from_millis(100);
+
+static TARGET: LazyLock<&Target> = LazyLock::new(|| {
+    let name = std::env::var("WAXSEAL_FUZZ").unwrap_or_default();
+    TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| {
+        for target in TARGETS {
+            println!("{}", target.name);
+        }
+        process::exit(i32::from(name != "list") * 2)
+    })
+});
+
+fuzz_target!(init: {
+    LazyLock::force(&TARGET);
+    // What a target makes once is no cost of an input.
+    (TARGET.run)(b"");
+}, |data: &[u8]| {
+    let before = used();
+    (TARGET.run)(data);
+    let took = used().saturating_sub(before);
+    assert!(took < MOST, "took {took:?} of CPU");
+});
+
+fn used() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
