@@ -13,6 +13,7 @@ pub mod desk;
 pub mod differential;
 pub mod faults;
 pub mod forge;
+pub mod hostile;
 pub mod mail;
 pub mod mutate;
 pub mod network;
