@@ -128,13 +128,21 @@ fn run(target: &Target, name: &str, input: &[u8]) -> Result<Duration, String> {
     if took < MOST { Ok(took) } else { wrong(&format!("takes {took:?} for")) }
 }
 
-/// The corpus and mutations of it; tells in one line what it took.
+/// What `tests/long/fuzz` found, if it says where.
+fn found(target: &Target) -> Vec<(String, Vec<u8>)> {
+    let Ok(folder) = std::env::var("WAXSEAL_FUZZ_FOUND") else { return Vec::new() };
+    let files = fs::read_dir(format!("{folder}/{}/corpus", target.name)).into_iter().flatten();
+    let paths = files.map(|file| file.expect("a file of the corpus").path());
+    paths.map(|path| (path.display().to_string(), fs::read(&path).expect("a file that can be read"))).collect()
+}
+
+/// The corpus, what was found, and mutations of the corpus; tells in one line what it took.
 fn replay(target: &Target, words: &[Vec<u8>]) -> Result<String, String> {
-    let corpus = corpus(target);
+    let (corpus, found) = (corpus(target), found(target));
     // What a target makes once, such as a runtime, is no cost of an input.
     (target.run)(b"");
     let mut worst = Duration::ZERO;
-    for (name, input) in &corpus {
+    for (name, input) in corpus.iter().chain(&found) {
         worst = worst.max(run(target, name, input)?);
     }
     let mut random = Random::new(0x5ea1);
@@ -143,8 +151,8 @@ fn replay(target: &Target, words: &[Vec<u8>]) -> Result<String, String> {
         let took = run(target, &format!("mutation {count}"), &mutated(&mut random, &corpus, words))?;
         (worst, spent, count) = (worst.max(took), spent + took, count + 1);
     }
-    let (name, inputs) = (target.name, corpus.len());
-    Ok(format!("{name:20} {inputs:2} inputs, {count:4} mutations in {spent:.1?}, longest {worst:.1?}"))
+    let (name, inputs) = (target.name, corpus.len() + found.len());
+    Ok(format!("{name:20} {inputs:5} inputs, {count:4} mutations in {spent:.1?}, longest {worst:.1?}"))
 }
 
 fn used() -> Duration {
