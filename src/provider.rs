@@ -166,7 +166,8 @@ impl Profile {
         self.selectors.iter().find(|entry| entry.selector == *selector)
     }
 
-    fn read(text: &str, file: &Path) -> Result<Profile, ProfileMistake> {
+    /// Reads the text of a profile; `file` stands in mistakes.
+    pub fn read(text: &str, file: &Path) -> Result<Profile, ProfileMistake> {
         let mistake = |line, what| ProfileMistake { file: file.to_owned(), line, what };
         let profile: Profile = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());

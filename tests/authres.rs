@@ -1,12 +1,8 @@
 //! Authentication-Results against hostile input: what is written reads back the same, by our reader and by the PyPI
 //! package `authres` 1.2.0; forged fields are found in every spelling.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::LazyLock,
-};
+mod common;
+
 use waxseal::{
     address::Mailbox,
     authres::{AuthResults, MethodResult, Problem, claims, read, signature_prefixes},
@@ -151,7 +147,7 @@ fn hostile_values_read_back_the_same_everywhere() {
         assert!(claims(field.value().as_bytes(), "MX.example.net"));
     }
     let written: Vec<String> = fields.iter().map(AuthResults::value).collect();
-    let theirs = run_authres(&written);
+    let theirs = common::authres::read(&written);
     for (number, (field, theirs)) in fields.iter().zip(&theirs).enumerate() {
         assert_eq!(&listing(field), theirs, "field {number} as authres 1.2.0 reads it:\n{}", field.value());
     }
@@ -165,64 +161,6 @@ fn assert_shape(value: &str) {
         assert!(index == 0 || line.starts_with(['\t', ' ']), "{value:?}");
         assert!(line.len() <= 78 || !line.trim().contains(' '), "could be folded: {value:?}");
     }
-}
-
-/// Reads the fields with `authres`, and lists what it finds as [`listing`] does.
-fn run_authres(values: &[String]) -> Vec<String> {
-    const SCRIPT: &str = r#"
-import sys, re, authres, authres.dmarc, authres.dkim_b, authres.arc
-context = authres.FeatureContext(authres.dmarc, authres.dkim_b, authres.arc)
-hexed = lambda text: (text or '').encode('utf-8').hex()
-for value in sys.stdin.buffer.read().decode('ascii').split('\0')[:-1]:
-    try:
-        field = context.parse_value(re.sub('\n', '', value))
-        print(field.authserv_id)
-        for r in field.results:
-            print('%s=%s [%s]' % (r.method, r.result, hexed(r.reason)) + ''.join(
-                ' %s.%s=%s' % (p.type, p.name, hexed(p.value)) for p in r.properties))
-    except Exception as error:
-        print('error: %s' % error)
-    print()
-"#;
-    let mut child = Command::new(PYTHON.as_path())
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 starts");
-    let input: String = values.iter().map(|value| format!("{value}\0")).collect();
-    let mut stdin = child.stdin.take().expect("stdin is piped");
-    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-    let output = child.wait_with_output().expect("python3 ends");
-    writer.join().expect("no panic").expect("python3 reads all of it");
-    let text = String::from_utf8(output.stdout).expect("the listing is ASCII");
-    let lists: Vec<String> = text.split_terminator("\n\n").map(|list| format!("{list}\n\n")).collect();
-    assert_eq!(lists.len(), values.len());
-    lists
-}
-
-/// Made once, however many tests ask for it.
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(python_with_authres);
-
-/// The Python of a virtual environment under `target/` that has `authres` 1.2.0; made if missing.
-fn python_with_authres() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authres-1.2.0");
-    let python = folder.join("bin/python3");
-    let works = || {
-        let check = "import authres, importlib.metadata as m; assert m.version('authres') == '1.2.0'";
-        Command::new(&python).args(["-c", check]).output().is_ok_and(|output| output.status.success())
-    };
-    if !works() {
-        let run = |command: &mut Command| {
-            let output = command.output();
-            let done = output.as_ref().is_ok_and(|output| output.status.success());
-            assert!(done, "this test needs python3, venv and the PyPI package authres 1.2.0: {command:?}: {output:?}");
-        };
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "authres==1.2.0"]));
-        assert!(works(), "authres 1.2.0 was installed but cannot be imported");
-    }
-    python
 }
 
 /// The value of a forged field in one of thirteen spellings.
@@ -319,5 +257,5 @@ fn a_whole_verdict_reads_back() {
     let (found, problems) = read(&field.field().as_bytes()["Authentication-Results:".len()..]);
     assert_eq!((listing(&found), problems), (listing(&field), vec![]));
     assert_eq!(found.results[1].property("header", "b"), Some("dzdVyOfA/"));
-    assert_eq!(run_authres(&[field.value()]), [listing(&field)]);
+    assert_eq!(common::authres::read(&[field.value()]), [listing(&field)]);
 }

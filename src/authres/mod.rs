@@ -148,11 +148,12 @@ impl AuthResults {
     /// The value of the field, without a leading blank, folded with LF and TAB as Postfix takes it from a milter.
     pub fn value(&self) -> String {
         let mut folder = Folder::new("Authentication-Results: ".len());
-        let id = if is_token(&self.authserv_id) {
-            self.authserv_id.clone()
-        } else {
-            format!("\"{}\"", clean_text(self.authserv_id.as_bytes(), b"\"\\").unwrap_or_default())
+        let id = match is_token(&self.authserv_id) && self.authserv_id.len() <= LONGEST_VALUE {
+            true => self.authserv_id.clone(),
+            // Cleaned before it is judged: blanks that go must not leave quotes behind that the next reader drops.
+            false => clean_text(self.authserv_id.as_bytes(), b"\"\\").unwrap_or_default(),
         };
+        let id = if is_token(&id) { id } else { format!("\"{id}\"") };
         folder.words(&id);
         if self.results.is_empty() {
             folder.text.push(';');
@@ -357,6 +358,20 @@ mod tests {
             \tarc=pass (i=1)";
         assert_eq!(field(results).value(), want);
         assert_eq!(field(vec![]).field(), "Authentication-Results: mx.example.net; none");
+    }
+
+    #[test]
+    fn an_authserv_id_is_written_as_it_is_read_again() {
+        for (id, want) in [
+            ("mx.example.net", "mx.example.net; none"),
+            ("mx.example.net ", "mx.example.net; none"),
+            ("mx example", "\"mx example\"; none"),
+            ("\t", "\"\"; none"),
+        ] {
+            let text = AuthResults { authserv_id: id.into(), results: Vec::new() }.value();
+            assert_eq!(text, want, "{id:?}");
+            assert_eq!(read(text.as_bytes()).0.value(), want, "{id:?}");
+        }
     }
 
     #[test]

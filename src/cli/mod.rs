@@ -8,7 +8,7 @@ mod demo;
 mod explain;
 mod findings;
 mod generate;
-mod input;
+pub mod input;
 mod keygen;
 mod log;
 mod output;

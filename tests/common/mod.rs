@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
+pub mod authres;
 pub mod browser;
 pub mod canon;
 pub mod change;
@@ -13,6 +14,7 @@ pub mod desk;
 pub mod differential;
 pub mod faults;
 pub mod forge;
+pub mod hostile;
 pub mod mail;
 pub mod mutate;
 pub mod network;
