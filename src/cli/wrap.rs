@@ -9,20 +9,21 @@ const LEAST: usize = 20;
 /// The pieces of a text, each at most `width` columns wide; always at least one. `None`: it stays one piece.
 pub fn pieces(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width.map(|width| width.max(LEAST)) else { return vec![text.to_owned()] };
-    let (mut pieces, mut line, mut filled) = (Vec::new(), String::new(), 0);
-    for word in text.split(' ') {
+    let words = text.trim_start_matches(' ');
+    // Blanks at the beginning indent the piece.
+    let indent = text.len() - words.len();
+    let (mut pieces, mut line, mut filled) = (Vec::new(), " ".repeat(indent), indent);
+    let mut first = true;
+    for word in words.split(' ') {
         let columns = columns(word);
-        if !line.is_empty() && filled + 1 + columns > width {
+        if !first && filled + 1 + columns > width {
             pieces.push(std::mem::take(&mut line));
             filled = 0;
-        } else if !line.is_empty() {
-            line.push(' ');
-            filled += 1;
-        } else if word.is_empty() {
-            // Blanks at the beginning indent the piece.
+        } else if !first {
             line.push(' ');
             filled += 1;
         }
+        first = false;
         line.push_str(word);
         filled += columns;
     }
