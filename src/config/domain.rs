@@ -91,6 +91,7 @@ fn one(
         reader.within(section, "expire", expire, EXPIRE_RANGE);
     }
     let canonicalization = section.option(reader, "canonicalization", &kind::CANON);
+    let diagnostics = section.option(reader, "diagnostics", &kind::DIAGNOSTICS);
     let users = section.value(reader, "users", &kind::TEXTS, Vec::new());
     let (_, provider) = chosen?;
     let mut keys: Vec<_> = rsa.into_iter().chain(ed25519).collect();
@@ -102,7 +103,18 @@ fn one(
         let what = format!("{} has the RSA key already; a second key needs a selector of its own", rsa.selector);
         mistake_at(reader, section, "ed25519", &what);
     }
-    Some(Domain { line, name: name.clone(), keys, subdomains, identity, expire, canonicalization, users, provider })
+    Some(Domain {
+        line,
+        name: name.clone(),
+        keys,
+        subdomains,
+        identity,
+        expire,
+        canonicalization,
+        diagnostics,
+        users,
+        provider,
+    })
 }
 
 /// The selector: named, or chosen by a profile.

@@ -13,6 +13,7 @@ mod listener;
 mod mistake;
 mod read;
 mod reader;
+mod signed;
 mod store;
 mod verify;
 
@@ -20,6 +21,7 @@ pub use domain::key_file_name;
 pub use judge::group_id;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
+pub use signed::{DEFAULT_PATH as DEFAULT_SIGNED, Diagnostics, Signed};
 pub use store::{Place, Store, Url};
 pub use verify::{Action, Actions, Verifying};
 
@@ -68,6 +70,8 @@ pub struct Settings {
     pub log: Log,
     /// Where events are kept.
     pub store: Store,
+    /// Where is kept what was signed, for domains that ask for it.
+    pub signed: Signed,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -148,6 +152,8 @@ pub struct Signing {
     pub oversign: Arc<[Box<str>]>,
     /// How long a signature holds (x=); `None` for ever.
     pub expire: Option<Duration>,
+    /// What a signature leaves behind for those who look into changes.
+    pub diagnostics: Diagnostics,
     /// Who may use a From domain.
     pub sender: SenderRule,
     /// A header field (name, value) that marks mail from outside: it is never signed, whoever hands it over.
@@ -174,6 +180,8 @@ pub struct Domain {
     pub expire: Option<Duration>,
     /// Overrides `signing.canonicalization`.
     pub canonicalization: Option<(crate::dkim::Canon, crate::dkim::Canon)>,
+    /// Overrides `signing.diagnostics`.
+    pub diagnostics: Option<Diagnostics>,
     /// Users that [`SenderRule::User`] lets use the domain, beside addresses within it.
     pub users: Vec<String>,
     /// The profile and the place in it that chose the selector.
@@ -242,6 +250,12 @@ impl Settings {
     /// Reads a settings file as [`Settings::load`] does, and gives every setting with its value and its origin too.
     pub fn explain(path: &Path) -> Result<(Settings, Vec<Shown>), Mistakes> {
         read::read(&read_text(path)?, &absolute(path), true)
+    }
+
+    /// Does any domain ask for a record of what is signed?
+    pub fn records(&self) -> bool {
+        let general = self.signing.diagnostics;
+        self.domains.values().any(|domain| domain.diagnostics.unwrap_or(general).record)
     }
 
     /// The domain whose key signs for a From domain: the entry of that very name, or else the nearest name above it whose

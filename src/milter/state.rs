@@ -6,6 +6,7 @@ use crate::{
     dns::{Dns, cache, live},
     event::Journal,
     sign::{keys::Keys, selfcheck::Checked},
+    signed::recorder::Recorder,
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -28,6 +29,8 @@ pub struct Active {
     pub dns: Dns,
     /// Who we are in Authentication-Results.
     pub authserv_id: String,
+    /// Where is kept what was signed, if any domain asks for it.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// What all sessions share.
@@ -55,7 +58,12 @@ impl Active {
             _ => resolver(&settings.verify),
         };
         let authserv_id = settings.verify.authserv_id.clone().unwrap_or_else(|| host.to_owned());
-        Active { settings, keys: Keys::default(), dns, authserv_id }
+        let known = before.and_then(|before| before.recorder.clone());
+        let recorder = settings.records().then(|| match known {
+            Some(known) if *known.settings() == settings.signed => known,
+            _ => Arc::new(Recorder::start(settings.signed.clone())),
+        });
+        Active { settings, keys: Keys::default(), dns, authserv_id, recorder }
     }
 }
 

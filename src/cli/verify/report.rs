@@ -113,7 +113,7 @@ pub fn json(judged: &Judged) -> String {
         dmarc: dmarc(&verdicts.dmarc),
         arc: arc(&verdicts.arc),
         findings: entries(&judged.findings),
-        notes: judged.notes.iter().map(ToString::to_string).collect(),
+        notes: judged.notes.iter().map(ToString::to_string).chain(judged.record_note.clone()).collect(),
         authentication_results: &judged.authentication_results,
     };
     serde_json::to_string_pretty(&report).expect("strings and numbers always have a JSON form")

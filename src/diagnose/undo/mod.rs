@@ -45,6 +45,7 @@ mod points;
 mod recode;
 mod search;
 mod sign;
+mod signed;
 
 use super::{
     case::Case,
@@ -159,8 +160,16 @@ fn body_findings(case: &Case<'_>, result: &DkimResult, header_fits: bool) -> Vec
         return vec![excluded(general(claim.into()), result)];
     };
     let outcome = body_outcome(case, body, &target);
+    let recorded = signed::of(case, result);
     let mut findings: Vec<Finding> = match &outcome.steps {
         Some(steps) => steps.iter().map(|step| told(step, &outcome)).collect(),
+        None if recorded.is_some_and(|recorded| recorded.body.as_ref().is_some_and(|body| !body.hunks.is_empty())) => {
+            let undone = recorded.and_then(|recorded| signed::undone(case, recorded, &target));
+            match undone {
+                Some(steps) => steps.iter().map(|step| told(step, &outcome)).collect(),
+                None => recorded.and_then(signed::body).map(|found| searched(found, &outcome)).into_iter().collect(),
+            }
+        }
         None => {
             let mut findings = sign::findings(case.header, body);
             let claim = "the body changed after signing, and none of the changes that can be undone explains it";
@@ -177,6 +186,10 @@ fn body_findings(case: &Case<'_>, result: &DkimResult, header_fits: bool) -> Vec
             "bh= of the signature",
             crate::diagnose::finding::Value::Digest(super::finding::hexadecimal(&target.hash)),
         );
+        let with_digest = match recorded.filter(|_| !first.evidence.iter().any(|item| item.label == signed::LABEL)) {
+            Some(recorded) => signed::with_body(with_digest, recorded),
+            None => with_digest,
+        };
         *first = excluded(hop::bracket(case, result, &target, with_digest), result);
     }
     findings
@@ -242,6 +255,8 @@ fn header_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     if result.header == State::Intact || result.key == KeyState::Unavailable {
         return Vec::new();
     }
+    let recorded = signed::of(case, result);
+    let against = || recorded.map(|recorded| signed::fields(case, recorded)).unwrap_or_default();
     let Some(outcome) = header_outcome(case, result) else { return Vec::new() };
     match &outcome.steps {
         Some(steps) => {
@@ -250,9 +265,12 @@ fn header_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
             findings
         }
         // Without a proof that this key signed, nothing says that the header changed.
-        None if result.header != State::Changed => Vec::new(),
+        None if result.header != State::Changed => against(),
         None => {
-            let mut findings = sign::header_findings(case, result);
+            let mut findings = against();
+            if findings.is_empty() {
+                findings = sign::header_findings(case, result);
+            }
             if findings.is_empty() {
                 let claim = "a signed header field changed after signing, and none of the changes that can be undone explains it";
                 let general = Finding::breaks(&modified_header::UNATTRIBUTED, Confidence::Certain, claim);
@@ -289,11 +307,11 @@ fn header_outcome(case: &Case<'_>, result: &DkimResult) -> Option<Arc<Outcome>> 
             }
             _ => None,
         })?;
-    let signed = Signed::new(case, result)?;
+    let fields = Signed::new(case, result)?;
     let open =
         case.verdicts.dkim.iter().filter(|other| other.header != State::Intact && other.digest.is_some()).count();
     let mut budget = Budget::new(budget::OCTETS / open.max(1) as u64, MAX_HEADER_TRIES);
-    let steps = signed.search(&wanted, &mut budget);
+    let steps = fields.search(&wanted, signed::of(case, result), &mut budget);
     let outcome = Arc::new(outcome(steps, &budget));
     memory.headers.borrow_mut().insert(result.index, outcome.clone());
     Some(outcome)

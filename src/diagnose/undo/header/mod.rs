@@ -11,11 +11,12 @@ mod shape;
 mod subject;
 mod words;
 
-use super::{body::Step, budget::Budget};
+use super::{body::Step, budget::Budget, signed};
 use crate::{
     diagnose::{case::Case, register::Cause},
     dkim::{Canon, canon, record::Key, signature::Algorithm},
     message::{Field, Header},
+    signed::compare::Comparison,
     verify::dkim::{DkimResult, Proof, emptied, prove, signed_fields},
 };
 use sha2::{Digest, Sha256};
@@ -58,9 +59,12 @@ pub struct Edit {
 pub struct Signed<'a> {
     header: &'a Header,
     body: Option<&'a [u8]>,
-    result: &'a DkimResult,
-    canon: Canon,
-    fields: Vec<Field<'a>>,
+    /// The signature.
+    pub result: &'a DkimResult,
+    /// The header's half of c=.
+    pub canon: Canon,
+    /// All fields of the message.
+    pub fields: Vec<Field<'a>>,
     /// Which field each item of h= covers.
     places: Vec<Option<usize>>,
     /// Their canonical octets, and at the end those of the signature's own field.
@@ -83,9 +87,13 @@ impl<'a> Signed<'a> {
     }
 
     /// The changes without which the fields are those that were signed.
-    pub fn search(&self, wanted: &Wanted<'_>, budget: &mut Budget) -> Option<Vec<Step>> {
+    pub fn search(&self, wanted: &Wanted<'_>, recorded: Option<&Comparison>, budget: &mut Budget) -> Option<Vec<Step>> {
         let mut hunt = Hunt::new(self, wanted, budget);
         if let Some(steps) = copies::search(self, |changes| hunt.fits(changes)) {
+            return Some(steps);
+        }
+        if let Some(steps) = recorded.and_then(|recorded| signed::header(self, recorded, |changes| hunt.fits(changes)))
+        {
             return Some(steps);
         }
         let edits = self.edits();
@@ -258,7 +266,7 @@ impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
 }
 
 /// The canonical form of a field, its line end included.
-fn closed(canon: Canon, raw: &[u8]) -> Vec<u8> {
+pub fn closed(canon: Canon, raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() + 2);
     canon::header_field_open(canon, raw, &mut out);
     out.extend_from_slice(b"\r\n");
