@@ -132,11 +132,15 @@ pub fn search_body(header: &Header, body: &[u8], hash: [u8; 32]) -> (u64, u64) {
     (budget.tried, budget.spent)
 }
 
-/// Is it a MIME field that says what was done to the body? The conversion is the cause, and the field goes with it.
+/// Is it a MIME field that says what was done to the body? Who converts or wraps a body must write Content-Type and
+/// Content-Transfer-Encoding anew: one change, with the field as its echo, although fields stand before the body in the order
+/// of blame.
 fn follows(finding: &Finding, body: &[Finding]) -> bool {
     let conversions = [&modified::MIME_WRAPPED, &modified::TRANSFER_ENCODING_CONVERTED, &modified::CHARSET_CONVERTED];
-    finding.cause == &modified_header::MIME_REWRITTEN
-        && body.iter().any(|other| other.confidence == Confidence::Certain && conversions.contains(&other.cause))
+    let echo = finding.cause == &modified_header::MIME_REWRITTEN
+        || [&modified_header::REMOVED, &modified_header::ADDED_AFTER_SIGNING].contains(&finding.cause)
+            && ["content-", "mime-version"].iter().any(|name| finding.claim.to_ascii_lowercase().starts_with(name));
+    echo && body.iter().any(|other| other.confidence == Confidence::Certain && conversions.contains(&other.cause))
 }
 
 /// Does it say no more than that something changed?

@@ -102,6 +102,12 @@ impl<'a> Signed<'a> {
                 return Some(vec![edit.step()]);
             }
         }
+        for set in order::several_added(self) {
+            let changes: Vec<Change> = set.iter().flat_map(|edit| edit.changes.iter().cloned()).collect();
+            if hunt.fits(&changes) {
+                return Some(set.iter().map(Edit::step).collect());
+            }
+        }
         hunt.pair(&edits)
     }
 
@@ -131,6 +137,7 @@ impl<'a> Signed<'a> {
             edits.extend(of_field);
         }
         edits.extend(mime::lost(self));
+        edits.extend(mime::as_in_parts(self));
         edits.extend(shape::own(self));
         edits.retain(|edit| edit.changes.iter().any(|(at, new)| self.octets[*at] != *new));
         edits.sort_by_key(|edit| edit.rank);
