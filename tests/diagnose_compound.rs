@@ -216,3 +216,32 @@ fn who_sends_a_message_again_is_named() {
     assert_eq!(said.finding("resent-or-forwarded-inline")["confidence"], "possible");
     changed(&before, &mail(PLAIN, "Hello\r\n-- \r\nscanned\r\n")).never(&["resent-or-forwarded-inline"]);
 }
+
+#[test]
+fn a_list_that_writes_its_own_author_tags_and_says_where_to_reply() {
+    let before = mail("", "Hello\r\n");
+    let signer = signer(&RSA_2048).set("h", "from:to:subject:date:reply-to:sender:cc");
+    let author = "From: Billing via List <list@lists.example.org>\r\nReply-To: Billing <billing@example.com>\r\n";
+    let after = with(&before, "From: Billing <billing@example.com>\r\n", author);
+    let after = with(&after, "Subject: ", "Subject: [list] ");
+    let copy = [signer.field(&before), after].concat();
+    let said = verify(&copy, &zone(&RSA_2048).line("lists.example.org. IN A 192.0.2.9"), &[]);
+    assert_eq!(said.finding("header-from-rewritten")["confidence"], "certain");
+    assert_eq!(said.finding("header-subject-tagged")["confidence"], "certain");
+    assert_eq!(said.finding("header-added-after-signing")["confidence"], "certain");
+    // Two fields added, and the tag.
+    let both = "Reply-To: list@lists.example.org\r\nSender: list@lists.example.org\r\nSubject: [list] ";
+    let said = changed_with(&signer, &RSA_2048, &before, &with(&before, "Subject: ", both));
+    assert_eq!(said.finding("header-subject-tagged")["confidence"], "certain");
+    assert_eq!(said.finding("header-added-after-signing")["confidence"], "certain");
+}
+
+#[test]
+fn other_folds_are_no_other_address() {
+    let to = |fold: &str| format!("Cc: Bob <b@example.net>, Carol <c@example.net>,{fold}Dave <d@example.net>\r\n");
+    let signer = signer(&RSA_2048).set("c", "simple/simple").set("h", "from:to:cc:subject:date");
+    let (before, after) = (mail(&to(" "), "Hello\r\n"), mail(&to("\r\n\t"), "Hello\r\n"));
+    changed_with(&signer, &RSA_2048, &before, &after)
+        .leads("header-refolded", "certain")
+        .never(&["header-address-rewritten"]);
+}

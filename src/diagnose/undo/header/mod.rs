@@ -13,7 +13,10 @@ mod words;
 
 use super::{body::Step, budget::Budget, signed};
 use crate::{
-    diagnose::{case::Case, register::Cause},
+    diagnose::{
+        case::Case,
+        register::{Cause, modified_header as causes},
+    },
     dkim::{Canon, canon, record::Key, signature::Algorithm},
     message::{Field, Header},
     signed::compare::Comparison,
@@ -26,7 +29,13 @@ const MAX_SINGLES: usize = 300;
 /// Pairs of them, where the digest is known.
 const MAX_PAIRS: u64 = 20_000;
 /// Pairs of them, where each costs a verification.
-const MAX_VERIFIED_PAIRS: u64 = 2_000;
+const MAX_VERIFIED_PAIRS: u64 = 900;
+/// Sets of added fields that are tried where each costs a verification.
+const MAX_VERIFIED_SETS: usize = 100;
+/// Sets of added fields that other changes are tried beside.
+const MAX_SETS: usize = 16;
+/// Likely changes of other fields that are tried beside them, and in pairs.
+const MAX_BESIDE: usize = 70;
 /// Single changes of one field, so that a strange field leaves room for the others.
 const MAX_OF_FIELD: usize = 110;
 /// A longer field is not guessed at.
@@ -102,13 +111,14 @@ impl<'a> Signed<'a> {
                 return Some(vec![edit.step()]);
             }
         }
-        for set in order::several_added(self) {
-            let changes: Vec<Change> = set.iter().flat_map(|edit| edit.changes.iter().cloned()).collect();
-            if hunt.fits(&changes) {
-                return Some(set.iter().map(Edit::step).collect());
-            }
-        }
-        hunt.pair(&edits)
+        let added = order::added_sets(self);
+        added
+            .iter()
+            .filter(|set| set.len() > 1)
+            .take(if matches!(wanted, Wanted::Digest(_)) { usize::MAX } else { MAX_VERIFIED_SETS })
+            .find_map(|set| hunt.all_of(&set.iter().collect::<Vec<_>>()))
+            .or_else(|| hunt.pair(&edits))
+            .or_else(|| hunt.beside_added(&added, &edits))
     }
 
     /// Every guess, the likeliest first.
@@ -177,10 +187,22 @@ impl<'a> Signed<'a> {
         claim: impl Into<String>,
         rank: u8,
     ) -> Edit {
+        let mut claim = claim.into();
+        let mut cause = cause;
+        // The same words with other blanks are no other address, date or subject.
+        let blanks = [&causes::REFOLDED, &causes::LONG_FOLDED, &causes::LEADING_SPACE_LOST];
+        if self.canon == Canon::Simple
+            && !blanks.contains(&cause)
+            && closed(Canon::Relaxed, raw) == closed(Canon::Relaxed, field.raw())
+        {
+            cause = &causes::REFOLDED;
+            let name = String::from_utf8_lossy(field.name()).into_owned();
+            claim = format!("{name} was folded or spaced in another way when it was signed, and c=simple counts it");
+        }
         Edit {
             changes: vec![(at, closed(self.canon, raw))],
             cause,
-            claim: claim.into(),
+            claim,
             before: shown(raw),
             after: shown(field.raw()),
             rank,
@@ -247,6 +269,45 @@ impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
                 prove(key, *algorithm, &digest, signature) == Proof::Verified
             }
         }
+    }
+
+    /// All of these guesses at once; they are about different fields.
+    fn all_of(&mut self, edits: &[&Edit]) -> Option<Vec<Step>> {
+        let apart = |one: &Edit, two: &Edit| one.changes.iter().all(|(at, _)| two.changes.iter().all(|(o, _)| o != at));
+        if edits.iter().enumerate().any(|(at, one)| edits[..at].iter().any(|two| !apart(one, two))) {
+            return None;
+        }
+        let changes: Vec<Change> = edits.iter().flat_map(|edit| edit.changes.iter().cloned()).collect();
+        self.fits(&changes).then(|| edits.iter().map(|edit| edit.step()).collect())
+    }
+
+    /// Fields that were added, and one or two likely changes of others: what a mailing list does.
+    fn beside_added(&mut self, added: &[Vec<Edit>], edits: &[Edit]) -> Option<Vec<Step>> {
+        let (sets, singles, paired) = match self.wanted {
+            Wanted::Digest(_) => (MAX_SETS, edits.len(), MAX_BESIDE),
+            Wanted::Verified(..) => (4, MAX_BESIDE, 0),
+        };
+        let likely = &edits[..edits.len().min(singles)];
+        for set in added.iter().filter(|set| set.len() > 1).take(sets) {
+            for edit in likely {
+                let all: Vec<&Edit> = [edit].into_iter().chain(set).collect();
+                if let Some(steps) = self.all_of(&all) {
+                    return Some(steps);
+                }
+            }
+        }
+        let likely = &edits[..edits.len().min(paired)];
+        for set in added.iter().take(sets / 4) {
+            for (number, one) in likely.iter().enumerate() {
+                for two in &likely[..number] {
+                    let all: Vec<&Edit> = [one, two].into_iter().chain(set).collect();
+                    if let Some(steps) = self.all_of(&all) {
+                        return Some(steps);
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// Two guesses at once, about different fields; the likeliest pairs first.

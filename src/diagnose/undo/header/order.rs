@@ -50,8 +50,9 @@ fn added(signed: &Signed<'_>) -> Vec<Edit> {
     edits
 }
 
-/// Several fields that were not there, as [`added`] guesses each: a relay that completes a message adds what it misses.
-pub fn several_added(signed: &Signed<'_>) -> Vec<Vec<Edit>> {
+/// Sets of fields that were not there, as [`added`] guesses each, small ones first: a relay that completes a message adds
+/// what it misses, and a list adds where to reply.
+pub fn added_sets(signed: &Signed<'_>) -> Vec<Vec<Edit>> {
     let mut alone: Vec<Edit> = Vec::new();
     let mut singles = added(signed);
     singles.sort_by_key(|edit| edit.rank);
@@ -61,7 +62,7 @@ pub fn several_added(signed: &Signed<'_>) -> Vec<Vec<Edit>> {
             alone.push(edit);
         }
     }
-    let mut sets: Vec<u32> = (1u32..1 << alone.len()).filter(|set| set.count_ones() > 1).collect();
+    let mut sets: Vec<u32> = (1u32..1 << alone.len()).collect();
     sets.sort_by_key(|set| (set.count_ones(), *set));
     let of =
         |set: u32| alone.iter().enumerate().filter(move |(at, _)| set & (1 << at) != 0).map(|(_, edit)| edit.clone());
