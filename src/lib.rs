@@ -12,8 +12,8 @@
 //!
 //! ```text
 //! 5  main
-//! 4  cli  milter
-//! 3  event  diagnose  inquire
+//! 4  cli  milter  http
+//! 3  event  diagnose  inquire  watch
 //! 2  sign  signed  verify  authres
 //! 1  config  key  dns  provider  clock
 //! 0  message  address  name  received  dkim  spf
@@ -40,6 +40,7 @@ pub mod diagnose;
 pub mod dkim;
 pub mod dns;
 pub mod event;
+pub mod http;
 pub mod inquire;
 pub mod key;
 pub mod message;
@@ -51,3 +52,4 @@ pub mod sign;
 pub mod signed;
 pub mod spf;
 pub mod verify;
+pub mod watch;

@@ -214,7 +214,12 @@ impl Received {
         if self.client_ip.is_some() {
             return;
         }
-        self.client_ip = bracketed_address(comment).or_else(|| lone_address(first));
+        // What the client said of itself, as `helo=[192.0.2.1]` of Exim and the user that ident named, is no address.
+        let mut said_here = words().filter(|word| !word.contains(&b'='));
+        self.client_ip = said_here
+            .clone()
+            .find_map(|word| bracketed_address(behind_user(word)))
+            .or_else(|| said_here.next().filter(|&word| word == first).and_then(lone_address));
         // Exim: the same, as one of several words beside the address.
         if self.helo.is_none() {
             self.helo = words().find_map(|word| word.strip_prefix(b"helo=")).map(<[u8]>::to_vec);
@@ -245,8 +250,12 @@ fn bracketed_address(text: &[u8]) -> Option<IpAddr> {
 
 /// A word that is an address: bare, in brackets, or behind the user that ident named (qmail).
 fn lone_address(word: &[u8]) -> Option<IpAddr> {
-    let word = word.iter().rposition(|&byte| byte == b'@').map_or(word, |at| &word[at + 1..]);
+    let word = behind_user(word);
     bracketed_address(word).or_else(|| address(word))
+}
+
+fn behind_user(word: &[u8]) -> &[u8] {
+    word.iter().rposition(|&byte| byte == b'@').map_or(word, |at| &word[at + 1..])
 }
 
 fn address(text: &[u8]) -> Option<IpAddr> {
@@ -387,6 +396,17 @@ mod tests {
             ),
         ),
         (
+            "Exim, no reverse name and a literal as HELO",
+            (
+                " from [192.0.2.7] (helo=[198.51.100.1] ident=[198.51.100.2]) by mx.example.net with esmtp (Exim 4.98)\r\n\
+                 \tid 1t; Mon, 23 Nov 2026 04:00:00 +0000",
+                Some("[198.51.100.1]"),
+                Some("192.0.2.7"),
+                Some("mx.example.net"),
+                Some("esmtp"),
+            ),
+        ),
+        (
             "Exim, no reverse name and no HELO",
             (
                 " from [192.0.2.7] by mx.example.net with smtp (Exim 4.98) id 1t; Mon, 23 Nov 2026 04:00:00 +0000",
@@ -407,6 +427,17 @@ mod tests {
                 Some("192.0.2.7"),
                 Some("mx.example.net"),
                 Some("ESMTPS"),
+            ),
+        ),
+        (
+            "Sendmail, ident that is an address",
+            (
+                " from mail.example.com (IDENT:[198.51.100.1]@out1.example.com [192.0.2.7]) by mx.example.net (8.18.1/8.18.1)\r\n\
+                 \twith ESMTP id 4A; Sun, 22 Nov 2026 20:00:00 -0800 (PST)",
+                Some("mail.example.com"),
+                Some("192.0.2.7"),
+                Some("mx.example.net"),
+                Some("ESMTP"),
             ),
         ),
         (

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::forge::{ED25519, OTHER_2048, RSA_2048, Zone};
-use serde_json::Value;
+use common::forge::{ED25519, OTHER_2048, RSA_1024, RSA_2048, Zone};
+use serde_json::{Value, json};
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Output},
 };
@@ -98,10 +99,31 @@ fn the_key_must_be_ours() {
         assert_eq!(first == Some("dkim-key-mismatch"), !ours, "{report:#}");
         assert_eq!(report["steps"][1]["status"], if ours { "ok" } else { "failed" });
     }
+    // Somebody may sign with the key that is there: only when asked does it advise to replace it.
+    bench.put("expected", &OTHER_2048.record());
+    let (report, _) = bench.json(&[&PLACE[..], &["--expect", "expected"]].concat());
+    let fix = "this name holds another signer's key: if anybody signs with it, use your own --selector";
+    assert_eq!((&report["findings"][0]["fix"][0], &report["findings"][0]["publish"]), (&fix.into(), &Value::Null));
+    let (report, status) = bench.json(&[&PLACE[..], &["--expect", "expected", "--replace"]].concat());
+    assert_eq!((&report["findings"][0]["publish"]["value"], status), (&OTHER_2048.record().into(), 1), "{report:#}");
     bench.put("expected", "no key at all");
     let output = bench.run(&[&PLACE[..], &["--expect", "expected"]].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--expect: expected:"), "{output:?}");
+}
+
+#[test]
+fn a_private_key_that_cannot_sign_is_compared_all_the_same() {
+    let bench = Bench::new(&Zone::default().txt("old._domainkey.example.com", &RSA_1024.record()));
+    let file = bench.put("key.pem", &RSA_1024.pem());
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("mode set");
+    let arguments = ["example.com", "--selector", "old", "--key", "key.pem"];
+    let (report, _) = bench.json(&arguments);
+    assert_eq!((&report["steps"][1]["status"], &report["profile"]), (&json!("ok"), &Value::Null), "{report:#}");
+    let (report, status) = bench.json(&[&arguments[..], &["--provider", "ncloud"]].concat());
+    assert_eq!(status, 1, "{report:#}");
+    assert_eq!(report["findings"][0]["cause"], "dkim-key-wrong-size", "{report:#}");
+    assert_eq!(report["profile"], json!({ "name": "ncloud", "inferred": false }));
 }
 
 #[test]

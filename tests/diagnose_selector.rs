@@ -6,6 +6,7 @@ use common::{
     forge::{ED25519, Key, OTHER_2048, RSA_1024, RSA_2048, Signer, Zone},
     scene::{MAIL, verify},
 };
+use serde_json::{Value, json};
 
 fn signed(key: &Key, selector: &str) -> Vec<u8> {
     Signer::new(key, "example.com").set("s", selector).sign(MAIL.as_bytes())
@@ -36,6 +37,19 @@ fn a_key_of_another_region_is_proven_by_the_signature() {
         let said = verify(&mail, &zone(published, &OTHER_2048), &[]);
         said.leads("dkim-selector-mismatch", "likely").finding("dkim-record-not-found");
         assert!(said.finding("dkim-selector-mismatch")["publish"].is_null());
+    }
+}
+
+#[test]
+fn a_profile_that_a_selector_stands_for_is_said_to_be_inferred() {
+    for (selector, arguments, profile) in [
+        ("ncpcompubkr", &[][..], json!({ "name": "ncloud", "inferred": true })),
+        ("ncpcompubkr", &["--provider", "ncloud"], json!({ "name": "ncloud", "inferred": false })),
+        ("sel", &["--provider", "ncloud"], json!({ "name": "ncloud", "inferred": false })),
+        ("sel", &[], Value::Null),
+    ] {
+        let said = verify(&signed(&RSA_2048, selector), &zone("other", &RSA_2048), arguments);
+        assert_eq!(said.report["profile"], profile, "{selector} {arguments:?}");
     }
 }
 

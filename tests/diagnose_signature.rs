@@ -49,6 +49,7 @@ fn fields_that_cannot_be_read_or_not_be_accepted() {
         (signer().without("bh"), "dkim-signature-malformed"),
         (signer().add("a", "rsa-sha256"), "dkim-signature-malformed"),
         (signer().set("c", "nowsp"), "dkim-signature-malformed"),
+        (signer().set("a", ""), "dkim-signature-malformed"),
         (signer().set("d", "example..com"), "dkim-signature-malformed"),
         (signer().set("l", "ten"), "dkim-signature-malformed"),
         (signer().set("q", "http"), "dkim-signature-malformed"),

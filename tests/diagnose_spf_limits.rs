@@ -148,13 +148,23 @@ fn advice() {
         ("v=spf1 ip4:128.0.0.0/1 ip4:0.0.0.0/1 -all", "spf-too-broad", "warning"),
         ("v=spf1 ip4:192.0.0.0/8 -all", "spf-too-broad", "warning"),
         ("v=spf1 include:open.b.example -all", "spf-too-broad", "warning"),
+        ("v=spf1 exists:open.b.example -all", "spf-too-broad", "warning"),
+        ("v=spf1 ip4:192.0.0.0/15 -all", "spf-too-broad", "note"),
+        ("v=spf1 mx:open.b.example/9 -all", "spf-too-broad", "note"),
+        ("v=spf1 include:cloud.b.example -all", "spf-too-broad", "note"),
+        ("v=spf1 redirect=cloud.b.example", "spf-too-broad", "note"),
         ("v=spf1 ptr:x.example ip4:192.0.2.7 -all", "spf-ptr-used", "warning"),
         ("v=spf1 ip4:192.0.2.7 ?all", "spf-neutral-all", "warning"),
         ("v=spf1 ip4:192.0.2.7", "spf-no-all", "warning"),
         ("v=spf1 ip4:192.0.2.7 -all redirect=s.b.example", "spf-redirect-ignored", "warning"),
         ("v=spf1 ip4:192.0.2.7 -all mx", "spf-terms-after-all", "note"),
     ] {
-        let said = judge(&Zone::default().txt("open.b.example", "v=spf1 +all").txt("example.com", text));
+        let zone = Zone::default()
+            .txt("open.b.example", "v=spf1 +all")
+            .line("open.b.example. 300 IN A 192.7.0.1")
+            .line("open.b.example. 300 IN MX 1 open.b.example.")
+            .txt("cloud.b.example", "v=spf1 ip4:198.51.100.0/24 ip4:192.0.0.0/9 -all");
+        let said = judge(&zone.txt("example.com", text));
         said.healthy();
         assert_eq!(said.finding(cause)["severity"], severity, "{text}");
     }
@@ -163,6 +173,9 @@ fn advice() {
         "v=spf1 ip4:192.0.2.7 -all",
         "V=SPF1 IP4:192.0.2.7 -ALL",
         "v=spf1  ip4:192.0.2.0/24   ~all ",
+        "v=spf1 ip4:192.0.0.0/16 -all",
+        "v=spf1 ip4:192.0.2.7 ip4:40.92.0.0/15 -all",
+        "v=spf1 exists:%{i}.x.example ip4:192.0.0.0/16 -all",
         "v=spf1 ip4:10.0.0.0/8 ip6:fc00::/7 ip4:192.0.2.7 -all",
         "v=spf1 moo=1 ra=postmaster ip4:192.0.2.7 exp=e.example.com -all",
         "v=spf1 exists:%{i}.x.example ip4:192.0.2.7 ~all",

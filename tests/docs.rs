@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The ports of the listeners in the recipes.
 const SIGNING: u16 = 8892;
 const VERIFYING: u16 = 8893;
-const PAGES: [&str; 4] = ["README.md", "docs/design.md", "docs/operations.md", "docs/benchmarks.md"];
+const PAGES: [&str; 5] = ["README.md", "docs/README.md", "docs/design.md", "docs/operations.md", "docs/benchmarks.md"];
 const RECIPES: [&str; 3] = ["master.cf.example", "master.cf.content-filter.example", "master.cf.outbound-mark.example"];
 
 fn root() -> &'static Path {
@@ -191,6 +191,9 @@ fn names_what_exists(line: &str) {
         ["systemctl", .., unit] | ["journalctl", "-u", unit, ..] if unit.contains("waxseal") => {
             assert!(root().join("systemd").join(unit).is_file(), "{line}: {unit}");
         }
+        // tests/package.rs makes and installs it.
+        [script @ "conf/debian/build", "."] => assert!(root().join(script).is_file(), "{line}"),
+        ["apt-get", "install", ..] => {}
         ["systemctl", "daemon-reload"] | ["useradd", ..] | ["install", "-d", ..] => {}
         _ => panic!("teach this test what to look at: {line}"),
     }
@@ -240,7 +243,7 @@ async fn the_log_line_that_is_shown_is_a_real_one() {
     key::generate(KeyType::Rsa).expect("a key").write(&keys.join("example.com.ncpcompubkr.pem")).expect("written");
     let socket = home.path().join("milter.sock");
     let settings = format!(
-        "[[listener]]\nsocket = \"unix:{}\"\n[domains.\"example.com\"]\nenvironment = \"private\"\nregion = \"kr\"\n",
+        "watch.enabled = false\n[[listener]]\nsocket = \"unix:{}\"\n[domains.\"example.com\"]\nenvironment = \"private\"\nregion = \"kr\"\n",
         socket.display()
     );
     fs::write(home.path().join("waxseal.toml"), settings).expect("written");

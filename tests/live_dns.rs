@@ -4,6 +4,7 @@
 mod common;
 
 use common::{
+    eventually,
     forge::{ED25519, Key, Signer},
     network::{Meddle, Unbound, alone, between, dns},
     nsd::Nsd,
@@ -15,8 +16,20 @@ use std::{
     fs,
     io::Write,
     net::SocketAddr,
+    path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
+};
+use waxseal::{
+    config::{Domain, Settings},
+    dkim::KeyType,
+    dns::{Dns, live},
+    event::Journal,
+    key::{KeyMistake, PrivateKey},
+    name::DomainName,
+    provider::Profile,
+    watch::{Basis, Keeper, Recall, State, Watch},
 };
 
 const ROOT: u8 = 10;
@@ -480,5 +493,67 @@ fn an_alias_is_followed_to_the_servers_of_the_provider() {
             said.leads("dns-negative-cache", "error");
             assert!(said.first().contains("ns.provider.org"), "{}", said.first());
         }
+    });
+}
+
+/// What the watch of our own records needs: settings with one domain, its key, and the resolver.
+struct Own {
+    settings: Settings,
+    key: Arc<PrivateKey>,
+    dns: Dns,
+}
+
+impl Basis for Own {
+    fn domain(&self, name: &DomainName) -> Option<Arc<Domain>> {
+        self.settings.domains.get(name).cloned()
+    }
+
+    fn keys(&self, _: &Domain) -> Result<Vec<Arc<PrivateKey>>, KeyMistake> {
+        Ok(vec![self.key.clone()])
+    }
+
+    fn profile(&self, _: &Domain, _: &DomainName) -> Option<Arc<Profile>> {
+        None
+    }
+
+    fn dns(&self) -> Option<Dns> {
+        Some(self.dns.clone())
+    }
+}
+
+#[test]
+fn the_watch_tells_a_record_that_is_on_its_way_from_one_that_is_missing() {
+    alone("the_watch_tells_a_record_that_is_on_its_way_from_one_that_is_missing", || {
+        let _internet = Internet::new();
+        let old = zone(1, None);
+        let ns1 = serve(NS1, &old);
+        let _ns2 = serve(NS2, &old);
+        // This makes the resolver remember that there is nothing.
+        check().leads("dkim-record-not-found", "error");
+        drop(ns1);
+        let key = Arc::new(waxseal::key::generate(KeyType::Rsa).expect("a key").key);
+        let record = key.public_record();
+        let (one, two) = record.split_at(255);
+        let _ns1 = serve(NS1, &zone_of(2, &format!("sel._domainkey 300 TXT \"{one}\" \"{two}\"\n")));
+
+        let text = "[domains.\"example.com\"]\nselector = \"sel\"\n";
+        let settings = Settings::parse(text, Path::new("/waxseal.toml")).expect("settings");
+        let name = DomainName::new("example.com").expect("a name");
+        let domain = settings.domains[&name].clone();
+        let own = Arc::new(Own { settings, key, dns: Dns::new(live::resolver(dns(RESOLVER))) });
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let (watch, journal) = (Arc::<Watch>::default(), Journal::new(&own.settings.log));
+        let keeper = runtime.block_on(async {
+            let current = move || own.clone() as Arc<dyn Basis>;
+            Keeper::begin(&watch, Recall::new(journal.clone()), current, journal, "mx.example".into())
+        });
+        watch.signs(&domain, waxseal::clock::unix_seconds());
+        let known = eventually("it is looked at", Duration::from_secs(30), || {
+            watch.readiness().into_iter().find(|readiness| readiness.state != State::Unknown)
+        });
+        assert_eq!(known.state, State::NotReady, "receivers may ask the server that does not know it yet");
+        assert_eq!(known.causes[0].cause, "dns-propagation-pending", "{known:#?}");
+        assert!(known.causes[0].claim.as_ref().is_some_and(|claim| claim.contains("serial 2")), "{known:#?}");
+        drop(keeper);
     });
 }

@@ -307,6 +307,49 @@ async fn a_unix_socket_has_its_mode_and_replaces_only_a_dead_one() {
     assert_eq!(fs::read(&path).expect("the file"), b"no socket", "it was not touched");
 }
 
+/// What a reload would change outside of the process it changes last, and not at all if anything else fails.
+#[tokio::test]
+async fn a_reload_that_fails_leaves_sockets_as_they_were() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, two) = (folder.path().join("one.sock"), folder.path().join("two.sock"));
+    let listener = |path: &Path, mode: &str| {
+        format!("[[listener]]\nsocket = \"unix:{}\"\nsocket_mode = \"{mode}\"\n", path.display())
+    };
+    let mut site = Site::start(&(listener(&one, "0600") + &listener(&two, "0600")));
+    let holder = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = format!("[[listener]]\nsocket = \"inet:{}\"\n", holder.local_addr().expect("an address"));
+    let wanted = listener(&one, "0666") + &listener(&two, "0666") + &port;
+    let refused = site.server.reload(settings(site.folder.path(), &wanted)).expect_err("the port is taken");
+    assert!(refused.contains("address already in use"), "{refused}");
+
+    // The second one cannot be had, so the first stays as it is.
+    fs::remove_file(&two).expect("removed");
+    let wanted = listener(&one, "0666") + &listener(&two, "0666");
+    let refused = site.server.reload(settings(site.folder.path(), &wanted)).expect_err("there is no such socket");
+    assert!(refused.contains("two.sock"), "{refused}");
+    assert_eq!(fs::metadata(&one).expect("the socket").permissions().mode() & 0o777, 0o600);
+}
+
+/// A socket is left over only if nobody holds it; one that refuses to talk to us is somebody's.
+#[tokio::test]
+async fn a_socket_of_another_kind_is_not_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log.sock");
+    let _theirs = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    let lines = format!("[[listener]]\nsocket = \"unix:{}\"\n", path.display());
+    let refused = Server::start(settings(folder.path(), &lines)).err().expect("it is somebody's");
+    assert!(refused.to_string().contains("who has the socket that is there cannot be told"), "{refused}");
+    assert!(path.exists());
+}
+
+#[tokio::test]
+async fn the_longest_path_that_settings_allow_can_be_had() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = format!("{}/", folder.path().display());
+    let path = format!("{path}{}", "x".repeat(103 - path.len()));
+    Site::start(&format!("[[listener]]\nsocket = \"unix:{path}\"\n")).server.drain().await;
+}
+
 #[tokio::test]
 async fn a_connection_that_stays_silent_is_closed() {
     let site = Site::start("[limits]\nidle = \"1s\"\n");

@@ -7,7 +7,7 @@ use common::waxseal::{Home, Waxseal};
 use indymilter_test::{MacroStage, SocketInfo, TestConnection};
 use std::{
     fs::{self, File},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -155,6 +155,8 @@ fn what_stands_in_place_of_a_key_is_named_with_the_fix() {
     };
     let ec = openssl(&home, "ecparam -name prime256v1 -genkey");
     let convert = "openssl pkey -in";
+    let one_line: Vec<u8> = rsa.iter().copied().filter(|octet| *octet != b'\n').collect();
+    let secret = String::from_utf8_lossy(&rsa[100..140]).replace('\n', "");
     for (content, what, fix) in [
         (&b""[..], "is empty", "put the private key there, or remove it and make one with `waxseal keygen`"),
         (b"\n\n", "is empty", "`waxseal keygen`"),
@@ -167,6 +169,7 @@ fn what_stands_in_place_of_a_key_is_named_with_the_fix() {
         (&certificate, "holds a certificate, not a private key", "name the file of the private key that belongs to it"),
         (&der, "is in DER form, not in PEM", "openssl pkey -inform DER -in"),
         (&ed25519_der, "is in DER form, not in PEM", "openssl pkey -inform DER -in"),
+        (&one_line, "holds a damaged key: its line ends are missing", "restore it from a copy"),
         (&ec, "holds an EC key, which DKIM does not know", "make an RSA key with `waxseal keygen`"),
         (&ed25519, "holds a key of type ed25519, not rsa", "name an RSA key in `key`"),
     ] {
@@ -177,6 +180,7 @@ fn what_stands_in_place_of_a_key_is_named_with_the_fix() {
         assert!(told.contains("keys/s.pem\": ") && told.contains(what), "{told}\nwanted: {what}");
         assert!(told.split_once("; ").is_some_and(|(_, told)| told.contains(fix)), "{told}\nwanted: {fix}");
         assert!(!told.to_lowercase().contains("nul"), "{told}");
+        assert!(!told.contains(&secret), "a part of a key: {told}");
     }
 }
 
@@ -222,7 +226,7 @@ async fn a_reload_names_the_place_of_a_key_that_went_bad() {
     key_file(waxseal.home(), b"garbage");
     let told = waxseal.reload().expect_err("the key in use is no key any more");
     // Three lines are shared by all settings of these tests.
-    assert!(told.contains("waxseal.toml:6: key file"), "{told}");
+    assert!(told.contains("waxseal.toml:7: key file"), "{told}");
     assert!(told.contains("is not a key in PEM form: it has no line") && told.contains("`waxseal keygen`"), "{told}");
 }
 
@@ -250,6 +254,34 @@ fn check_and_run_judge_sockets_alike() {
     }
 }
 
+/// Only a member of a group may give it a file: what would end the service at its start is found before.
+#[test]
+fn a_group_that_the_user_is_not_in_is_refused_beforehand() {
+    const NOBODY: u32 = 65534;
+    if !rustix::process::geteuid().is_root() {
+        // It takes root to be another user.
+        return;
+    }
+    let programs = common::open_folder();
+    let program = programs.path().join("waxseal");
+    fs::copy(WAXSEAL, &program).expect("copied");
+    let run = |group: &str, command: &str| {
+        let home = home_with(&format!(
+            "[[listener]]\nsocket = \"unix:here.sock\"\nsocket_group = \"{group}\"\nmode = \"verify\"\n"
+        ));
+        std::os::unix::fs::chown(home.path("."), Some(NOBODY), Some(NOBODY)).expect("given");
+        let mut given = Command::new(&program);
+        given.args(command.split(' ')).args(["--config", "waxseal.toml"]).current_dir(home.path("."));
+        given.stdin(Stdio::null()).uid(NOBODY).gid(NOBODY).output().expect("the program runs")
+    };
+    let told = ["config check", "run"].map(|command| refused(&run("0", command)));
+    for told in told {
+        let words = "waxseal.toml:2: cannot listen on unix:";
+        assert!(told.contains(words) && told.contains("it cannot be given to the group 0; only a member"), "{told}");
+    }
+    good(&run("65534", "config check"));
+}
+
 #[test]
 fn a_socket_that_another_has_is_named_with_its_line() {
     let other = std::net::TcpListener::bind((common::loopback(), 0)).expect("bound");
@@ -275,7 +307,9 @@ fn the_folder_that_systemd_makes_may_still_be_missing() {
 fn check_says_when_nothing_will_be_signed() {
     let only_verifying = DOMAIN.replace("socket =", "mode = \"verify\"\nsocket =");
     let legacy = "[domains.\"example.com\"]\nselector = \"mailer\"\nkey = \"keys/s.pem\"\n";
+    let unwatched = format!("watch.enabled = false\nsigning.when_not_ready = \"skip\"\n{DOMAIN}");
     for (settings, want) in [
+        (&*unwatched, "waxseal.toml: when_not_ready decides nothing while watch.enabled = false"),
         ("", "waxseal.toml: no domain is configured, so nothing will be signed; add [domains."),
         (&only_verifying, "waxseal.toml:3: every listener only verifies, so nothing will be signed"),
         (legacy, "waxseal.toml:1: domains.\"example.com\".selector: \"mailer\" is a legacy selector of ncloud"),

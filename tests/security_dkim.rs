@@ -365,6 +365,15 @@ fn many_signatures_are_capped_and_the_authors_come_first() {
             .want("/dkim/20/result", "pass")
             .want("/dmarc/result", "pass"),
     );
+    // Names below the author's are his too, and come after his own.
+    let below: Vec<u8> = (0..20)
+        .flat_map(|number| Signer::new(&OTHER_2048, &format!("d{number}.example.com")).field(MAIL.as_bytes()))
+        .collect();
+    rows.push(
+        Row::new("S-BELOW", [below, signer().sign(MAIL.as_bytes())].concat(), &records)
+            .want("/dkim/20/result", "pass")
+            .want("/dmarc/result", "pass"),
+    );
     rows.push(
         Row::new("S-DISTINCT", own, &records)
             .want("/dkim/100/result", "pass")

@@ -67,6 +67,7 @@ fn the_envelope_lies() {
         from("ES-02 without brackets", "(any@legitimate.com")
             .want("/spf/result", "none|permerror")
             .want("/spf/scope", "mfrom"),
+        from("ES-02 a blank", "< >").want("/spf/result", "none|permerror").want("/spf/scope", "mfrom"),
         from("ES-05", "any@legitimate.com(a.attack.com")
             .want("/spf/result", "none|permerror")
             .want("/spf/domain", "null")

@@ -201,7 +201,7 @@ fn each_mistake_is_named_with_its_line() {
     let listener = |lines: &str| format!("[[listener]]\n{lines}");
     let domain = |lines: &str| format!("[domains.\"example.com\"]\n{lines}");
     let plain = str::to_owned;
-    let long_path = format!("socket = \"unix:/{}\"", "x".repeat(107));
+    let long_path = format!("socket = \"unix:/{}\"", "x".repeat(103));
     for (text, line, words) in [
         (signing("expires = \"7d\""), 2, "unknown name \"signing.expires\"; did you mean \"expire\"?"),
         (plain("[signin]"), 1, "unknown name \"signin\"; did you mean \"signing\"?"),
@@ -270,11 +270,16 @@ fn each_mistake_is_named_with_its_line() {
         (listener("socket_mode = \"0660\""), 2, "only a socket \"unix:PATH\" has one"),
         (listener("reinjected = true"), 2, "nothing would be signed here without signing.outbound_mark"),
         (listener("[[listener]]"), 2, "two listeners at inet:127.0.0.1:8891"),
-        (listener(&long_path), 2, "is longer than the 107 octets"),
+        (listener(&long_path), 2, "is longer than the 103 octets"),
         (plain("listener = []"), 1, "an empty list serves nobody"),
         (plain("[listener]"), 1, "expected [[listener]], found a table"),
         (plain("[domains.\"exa mple.com\"]\nselector = \"s\""), 1, "\"exa mple.com\" is not a domain name"),
         (domain(""), 1, "domains.\"example.com\": needs a selector: either environment and region"),
+        (
+            domain("selector = \"s\"\nkey = \"-----BEGIN PRIVATE KEY-----MII\""),
+            3,
+            "this is a key itself; put it into a file",
+        ),
         (domain("region = \"kr\""), 1, "needs a selector: either environment and region"),
         (domain("selector = \"s\"\nregion = \"kr\""), 2, "excludes provider, environment and region"),
         (
@@ -320,6 +325,14 @@ fn all_mistakes_come_at_once_in_the_order_of_lines() {
     let mistakes = read(text).expect_err("mistakes");
     let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.split(':').nth(1).expect("a line")).collect();
     assert_eq!(lines, ["1", "3", "4", "5", "6"], "{mistakes:#?}");
+}
+
+/// A socket that cannot be read is not taken for the default one, which another may have.
+#[test]
+fn a_mistake_has_no_second_one_in_its_wake() {
+    let text = "[[listener]]\n[[listener]]\nsocket = \"inet:x:1\"\n[[listener]]\nsocket = \"tcp:127.0.0.1:1\"\n";
+    let mistakes = read(text).expect_err("mistakes");
+    assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
 }
 
 #[test]

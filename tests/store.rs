@@ -15,9 +15,10 @@ use std::{
 };
 use waxseal::{
     config::{self, Place, Url},
+    diagnose::history::Published,
     event::{
         Action, CauseEvent, Direction, Event, SignatureEvent,
-        store::{Archive, FaultKind, Filter, Store},
+        store::{Archive, FaultKind, Filter, Note, Store, Watched},
     },
 };
 
@@ -222,6 +223,82 @@ fn a_file_answers_every_question() {
 fn a_server_answers_every_question() {
     let postgres = Postgres::start();
     questions_are_answered(server(&postgres));
+}
+
+/// What the watch keeps: the later word holds, what was seen adds up, and each name has room for eight contents.
+fn notes_are_kept(place: Place) {
+    // Older than events are kept by default.
+    let now = waxseal::clock::unix_seconds();
+    let old = now - 100 * 86_400;
+    let published = |record: String, last: u64, times: u64| Published {
+        name: "S._domainkey.Example.com".into(),
+        record,
+        ours: times == 2,
+        first: old + 100,
+        last: old + last,
+        times,
+    };
+    let watched = |domain: &str, signed: u64, state: &str| Watched {
+        host: "mx.example.com".into(),
+        domain: domain.into(),
+        selector: "s".into(),
+        signed: now - 5000 + signed,
+        state: state.into(),
+        since: 50,
+        causes: vec![CauseEvent { cause: "dkim-record-deleted".into(), ..CauseEvent::default() }],
+    };
+    let mut notes: Vec<Note> =
+        (0..20).map(|number| Note::Published(published(format!("v=DKIM1; p={number}"), 200 + number, 1))).collect();
+    notes.push(Note::Published(published("v=DKIM1; p=19".into(), 210, 2)));
+    notes.push(Note::Published(published("x".repeat(10_000), 900, 1)));
+    notes.push(Note::Published(published("nul\0".into(), 300, 1)));
+    notes.push(Note::Watched(watched("example.com", 100, "ready")));
+    notes.push(Note::Watched(watched("example.com", 300, "not-ready")));
+    notes.push(Note::Watched(Watched { host: "other.example.com".into(), ..watched("example.com", 400, "ready") }));
+    notes.push(Note::Watched(watched("silent.example.com", 10, "ready")));
+    notes.push(Note::Watched(Watched { signed: now - 15 * 86_400, ..watched("forgotten.example.com", 0, "ready") }));
+    let keeps = config::Store { delete_after: None, ..settings(place.clone()) };
+    let store = Store::start(keeps, Arc::default());
+    store.keep(signed(1, "4A"));
+    notes.into_iter().for_each(|note| store.note(note));
+    close(&store);
+
+    let mut archive = archive(&place);
+    let kept = archive.published("s._domainkey.example.com").expect("an answer");
+    assert_eq!(kept.len(), 8, "{kept:?}");
+    let last = kept.iter().find(|kept| kept.record == "v=DKIM1; p=19").expect("among those seen last");
+    assert_eq!(
+        (last.first - old, last.last - old, last.times, last.ours),
+        (100, 219, 2, true),
+        "times and places add up"
+    );
+    assert!(kept.iter().any(|kept| kept.record == "nul\u{fffd}"), "{kept:?}");
+    assert!(archive.published("t._domainkey.example.com").expect("an answer").is_empty());
+    let watched_by = |archive: &mut Archive, host: &str| archive.watched(host, now - 4950, 10).expect("an answer");
+    assert_eq!(watched_by(&mut archive, "mx.example.com"), [watched("example.com", 300, "not-ready")]);
+    assert_eq!(watched_by(&mut archive, "other.example.com")[0].state, "ready");
+    assert_eq!(found(&mut archive, &Filter::default()).len(), 1, "events stand beside them");
+
+    // What is as old as events that go is forgotten with them.
+    let started = Store::start(settings(place.clone()), Arc::default());
+    eventually("old notes are gone", LIMIT, || {
+        let gone = archive.published("s._domainkey.example.com").expect("an answer").is_empty();
+        let all = archive.watched("mx.example.com", 0, 10).expect("an answer");
+        (gone && all.len() == 2).then_some(())
+    });
+    close(&started);
+}
+
+#[test]
+fn a_file_keeps_what_the_watch_saw() {
+    let folder = open_folder();
+    notes_are_kept(file(&folder.path().join("events.db")));
+}
+
+#[test]
+fn a_server_keeps_what_the_watch_saw() {
+    let postgres = Postgres::start();
+    notes_are_kept(server(&postgres));
 }
 
 #[test]

@@ -385,6 +385,7 @@ fn people_see_the_result_first_and_nothing_of_a_stranger_moves_their_cursor() {
     desk.put("sealed", &sealed);
     let text = stdout(&desk.verify(["--dns", "sealers", "sealed"]));
     assert!(text.contains("arc    pass       sealed by seal.example"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("  arc ")).count(), 1, "{text}");
 
     let hostile = "From: \"\x1b[2J\u{202e}\" <\"\u{202e}gnp\x1b\"@example.com>\r\nDKIM-Signature: v=\x1b[31m; a=\u{202e}; d=\u{202e}\r\n\r\n";
     desk.put("\u{202e}evil\x1b[2J", hostile);

@@ -82,6 +82,7 @@ pub enum AuthorError {
 /// The domain of the author: the one domain of the one From field.
 ///
 /// A field that some reader might take for From counts as one: `From :`, ` From:`, `From` with a control character in it.
+/// Alone, it is none, unless it is one (`From :` is).
 /// Several mailboxes of the same domain are one domain.
 pub fn author_domain(header: &Header) -> Result<DomainName, AuthorError> {
     let mut fields = header.fields().filter(|field| looks_like_from(field.name()));
@@ -91,6 +92,10 @@ pub fn author_domain(header: &Header) -> Result<DomainName, AuthorError> {
     match fields.count() {
         0 => {}
         more => return Err(AuthorError::SeveralFields(1 + more)),
+    }
+    // One that some readers take for From and others do not. No signature over From covers it either.
+    if !field.is("From") {
+        return Err(AuthorError::Missing);
     }
     let mut domains = from_domains(field.value()).map_err(AuthorError::Malformed)?;
     let mut seen = std::collections::HashSet::new();
@@ -553,6 +558,9 @@ mod tests {
         assert_eq!(author(&[("Subject", " x"), good]), Ok(name("legit.example")));
         assert_eq!(author(&[("FROM ", " a@legit.example, B <b@legit.example>")]), Ok(name("legit.example")));
         assert_eq!(author(&[("Sender", bad), ("Resent-From", bad)]), Err(AuthorError::Missing));
+        for alone in [" From", "Fr\0om", "From\u{a0}", "\u{feff}From"] {
+            assert_eq!(author(&[(alone, " a@legit.example")]), Err(AuthorError::Missing), "{alone:?}");
+        }
         for second in ["From", "from", " From", "From ", "From\r\n ", "Fr\0om", "From\u{a0}"] {
             assert_eq!(author(&[(second, bad), good]), Err(AuthorError::SeveralFields(2)), "{second:?}");
         }

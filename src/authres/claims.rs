@@ -138,15 +138,17 @@ impl Ours {
             let rest = &word[self.text.len()..];
             let rest = &rest[rest.iter().take_while(|&&byte| byte == b'.').count()..];
             let dotted = rest.len() < word.len() - self.text.len();
-            return match rest.first() {
-                None => true,
+            match rest.first() {
+                None => return true,
                 // `mx.example.net.other` is another name; so is `mx.example.net-2`.
-                Some(&byte) => !(super::is_token_byte(byte) || byte >= 0x80) || (dotted && byte == b'='),
-            };
+                Some(&byte) if byte.is_ascii() => return !super::is_token_byte(byte) || (dotted && byte == b'='),
+                // Blanks that are not ASCII, and characters that nobody sees, are nothing to some readers.
+                Some(_) => {}
+            }
         }
         // U-labels, full-width letters and the like mean the same name.
         let text = std::str::from_utf8(word).ok().filter(|text| !text.is_ascii());
-        let name = text.and_then(|text| DomainName::new(text.trim_end_matches(['.', '。'])).ok());
+        let name = text.and_then(|text| DomainName::new(text.trim().trim_end_matches(['.', '。'])).ok());
         name.is_some() && name == self.name
     }
 }
@@ -194,6 +196,10 @@ mod tests {
             " ｍｘ.example.net; dkim=pass".as_bytes(),
             "mx\u{200b}.example.net; dkim=pass".as_bytes(),
             "mx。example。net; dkim=pass".as_bytes(),
+            "mx.example.net\u{200b}; dkim=pass".as_bytes(),
+            "mx.example.net\u{a0}; dkim=pass".as_bytes(),
+            "\u{a0}mx.example.net; dkim=pass".as_bytes(),
+            "\u{3000}mx.example.net.\u{2003}; dkim=pass".as_bytes(),
         ] {
             assert!(claims(value, "mx.example.net"), "{}", value.escape_ascii());
         }
@@ -220,6 +226,8 @@ mod tests {
             b" other. mx.example.net; dkim=pass",
             b" broken \"quote; mx.example.net; dkim=pass",
             "한국.example; dkim=pass".as_bytes(),
+            "mx.example.net한; dkim=pass".as_bytes(),
+            b" mx.example.net\xff; dkim=pass",
         ] {
             assert!(!claims(value, "mx.example.net"), "{}", value.escape_ascii());
         }

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod explain;
 mod findings;
+mod generate;
 mod input;
 mod keygen;
 mod log;
@@ -19,7 +20,7 @@ mod source;
 mod verify;
 
 use crate::config::{Mistakes, Settings};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::{fmt, path::Path, process::ExitCode};
 
 /// A milter for Postfix that signs, verifies, and says why mail authentication failed.
@@ -50,6 +51,9 @@ enum Command {
     Config(config::Options),
     /// The whole job on an embedded DNS: no root, no set-up
     Demo(demo::Options),
+    /// Manual pages and shell completions, written from this grammar
+    #[command(hide = true)]
+    Generate(generate::Options),
 }
 
 /// The exit status of a command that did its work (CONTRACT: worst first 2, 1, 75, 0).
@@ -115,6 +119,7 @@ fn perform(command: Command) -> Result<Exit, Mistake> {
         Command::Log(options) => log::run(options),
         Command::Config(options) => config::run(options),
         Command::Demo(options) => demo::run(options),
+        Command::Generate(options) => generate::run(options, &Arguments::command()),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Exit, Mistake};
 use crate::{
     config::{DEFAULT_FILE, Settings},
     event::{Journal, log},
+    http,
     milter::{ListenError, Server},
 };
 use sd_notify::NotifyState;
@@ -38,12 +39,16 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     let domains = settings.domains.len();
     doubt(&settings);
     let places = Settings { file: settings.file.clone(), listeners: settings.listeners.clone(), ..Settings::default() };
-    let (journal, store) = (Journal::new(&settings.log), settings.store.clone());
+    let (journal, store, pages) = (Journal::new(&settings.log), settings.store.clone(), settings.http.clone());
     let mut server = Server::start_with(settings, journal.clone()).map_err(|error| not_listening(&places, &error))?;
+    let mut http = http::Server::new(server.view());
+    http.switch(http.prepare(&pages).map_err(Mistake::new)?);
     journal.keep_in(&store);
+    server.keep_watch();
     for address in server.addresses() {
         tracing::info!("listening on {address}");
     }
+    say_where(&http);
     tracing::info!("ready: version {}, {domains} domains", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
     let mut exit = Exit::Good;
@@ -51,7 +56,7 @@ async fn serve(settings: Settings, config: &std::path::Path) -> Result<Exit, Mis
     loop {
         tokio::select! {
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
-            _ = hangup.recv() => reload(&mut server, &journal, config),
+            _ = hangup.recv() => reload(&mut server, &mut http, &journal, config),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             why = server.failed() => {
@@ -75,15 +80,22 @@ fn listen_for(kind: SignalKind) -> Result<Signal, Mistake> {
 }
 
 /// All or nothing: a mistake anywhere leaves the old settings in force.
-fn reload(server: &mut Server, journal: &Journal, config: &std::path::Path) {
+fn reload(server: &mut Server, http: &mut http::Server, journal: &Journal, config: &std::path::Path) {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
     notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
-    let outcome = super::load_settings(config, Settings::inspect)
-        .map_err(|mistake| mistake.to_string())
-        .and_then(|settings| server.reload(settings));
+    let outcome =
+        super::load_settings(config, Settings::inspect).map_err(|mistake| mistake.to_string()).and_then(|settings| {
+            let prepared = http.prepare(&settings.http)?;
+            server.reload(settings).map(|()| prepared)
+        });
     match outcome {
-        Ok(()) => {
+        Ok(prepared) => {
+            let before = http.address();
+            http.switch(prepared);
+            if http.address() != before {
+                say_where(http);
+            }
             let settings = server.settings();
             journal.keep_in(&settings.store);
             tracing::info!("reloaded: {} domains", settings.domains.len());
@@ -92,6 +104,13 @@ fn reload(server: &mut Server, journal: &Journal, config: &std::path::Path) {
         Err(reason) => tracing::error!("not reloaded, the old settings stay in force: {reason}"),
     }
     notify(&[NotifyState::Ready]);
+}
+
+/// Says where metrics and the status page are.
+fn say_where(http: &http::Server) {
+    if let Some(address) = http.address() {
+        tracing::info!("metrics and status page on http://{address}/");
+    }
 }
 
 /// The socket that cannot be had, at its place in the settings.

@@ -1,8 +1,8 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
 use super::{
-    DEFAULT_FILE, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signed, Signing, Socket, Store,
-    Verifying, signed::Diagnostics,
+    DEFAULT_FILE, Http, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signed, Signing, Socket, Store,
+    Verifying, WhenNotReady, signed::Diagnostics,
 };
 use crate::{dkim::Canon, provider::Profiles};
 use std::{
@@ -123,6 +123,8 @@ impl Default for Settings {
             log: Log::default(),
             store: Store::default(),
             signed: Signed::default(),
+            http: Http::default(),
+            watch: true,
             limits: Limits::default(),
         }
     }
@@ -143,6 +145,8 @@ impl Default for Listener {
 impl Default for Signing {
     /// `expire` is off: mail that waits in a queue, as it may for five days and longer at a receiver that is down, would
     /// fail although nothing is wrong with it, and most verifiers ignore x= anyway. Who is replayed turns it on.
+    /// Mail whose record is not ready is signed all the same: what we see in DNS is not what every receiver sees, and SPF
+    /// may carry it.
     fn default() -> Signing {
         Signing {
             canonicalization: (Canon::Relaxed, Canon::Relaxed),
@@ -153,6 +157,7 @@ impl Default for Signing {
             sender: SenderRule::Any,
             inbound_mark: None,
             outbound_mark: None,
+            when_not_ready: WhenNotReady::Sign,
         }
     }
 }

@@ -92,6 +92,7 @@ fn one(
     }
     let canonicalization = section.option(reader, "canonicalization", &kind::CANON);
     let diagnostics = section.option(reader, "diagnostics", &kind::DIAGNOSTICS);
+    let when_not_ready = section.option(reader, "when_not_ready", &kind::WHEN_NOT_READY);
     let users = section.value(reader, "users", &kind::TEXTS, Vec::new());
     let (_, provider) = chosen?;
     let mut keys: Vec<_> = rsa.into_iter().chain(ed25519).collect();
@@ -112,6 +113,7 @@ fn one(
         expire,
         canonicalization,
         diagnostics,
+        when_not_ready,
         users,
         provider,
     })
@@ -196,8 +198,18 @@ fn key(
         return None;
     }
     let default: PathBuf = around.key_directory.join(key_file_name(domain, selector));
+    if section.take("key").and_then(|value| value.get_ref().as_str()).is_some_and(is_a_key) {
+        // It is not shown: what is said of a mistake goes to the log.
+        mistake_at(reader, section, "key", "names the file of a key, and this is a key itself; put it into a file");
+        return None;
+    }
     let path = section.path(reader, "key", default);
     Some(KeyRef { selector: selector.clone(), path, algorithm, required_bits })
+}
+
+/// A key in PEM form, or its base64 alone, which no name of a file is as long as (NAME_MAX).
+fn is_a_key(text: &str) -> bool {
+    text.contains("-----BEGIN") || text.split('/').any(|part| part.len() > 255) || text.contains('\n')
 }
 
 /// i= must be `@domain` or `user@domain`, and the domain d= or below (RFC 6376 §3.5).

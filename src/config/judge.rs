@@ -3,18 +3,23 @@
 //!
 //! What is allowed and most likely not meant is a doubt: said, and no mistake.
 
-use super::{DEFAULT_FILE, Domain, KeyRef, Listener, Mistake, Mistakes, Mode, Settings, Socket};
+use super::{DEFAULT_FILE, Domain, KeyRef, Listener, Mistake, Mistakes, Mode, Settings, Socket, WhenNotReady};
 use crate::key::{Inspector, KeyMistake};
-use rustix::fs::Access;
+use rustix::{fs::Access, thread::CapabilitySet};
 use std::{
     collections::HashSet,
     fs,
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 /// The folder that systemd makes when it starts the service (RuntimeDirectory=), and removes when it stops it.
 const RUNTIME_FOLDER: &str = "/run/waxseal";
+/// Files in a folder with this bit have its group.
+const SETGID: u32 = 0o2000;
+/// Why a socket keeps its group.
+pub const NO_MEMBER: &str =
+    "only a member of a group may give it files, so add the user of the service to it (usermod -aG)";
 
 impl Settings {
     /// Everything that would keep a start from succeeding and that can be known beforehand: key files (exist, owner,
@@ -68,8 +73,23 @@ impl Settings {
             let what = format!("there is no folder {RUNTIME_FOLDER} yet; waxseal.service has it made when it starts");
             doubts.push(self.listener_mistake(listener, &what));
         }
+        doubts.extend(self.unwatched());
         doubts.extend(self.legacy_selectors());
         doubts
+    }
+
+    /// A decision about records that nobody looks at.
+    fn unwatched(&self) -> Option<Mistake> {
+        let decides = |when: WhenNotReady| when != WhenNotReady::Sign;
+        let mut own: Vec<_> =
+            self.domains.values().filter(|domain| domain.when_not_ready.is_some_and(decides)).collect();
+        own.sort_by_key(|domain| domain.line);
+        if self.watch || !decides(self.signing.when_not_ready) && own.is_empty() {
+            return None;
+        }
+        let what =
+            "when_not_ready decides nothing while watch.enabled = false; leave the watch on, or the decision out";
+        Some(self.mistake(own.first().map(|domain| domain.line), what.into()))
     }
 
     /// Domains whose selector a provider no longer gives out; the first of them stands for all.
@@ -125,8 +145,10 @@ impl Settings {
 
     fn socket_mistake(&self, listener: &Listener) -> Option<Mistake> {
         let Socket::Unix { path, group, .. } = &listener.socket else { return None };
-        let group = group.as_deref().map_or(Ok(0), group_id);
-        let what = socket_folder(path).and_then(|()| nothing_in_the_way(path)).and(group.map(|_| ())).err()?;
+        let what = socket_folder(path)
+            .and_then(|()| nothing_in_the_way(path))
+            .and_then(|()| group.as_deref().map_or(Ok(()), |group| may_give(path, group)))
+            .err()?;
         Some(self.listener_mistake(listener, &what))
     }
 
@@ -151,6 +173,33 @@ pub fn group_id(group: &str) -> Result<u32, String> {
         .ok_or_else(|| {
             format!("there is no group {group:?} in /etc/group; set socket_group to one that is, or to a number")
         })
+}
+
+/// The group that a new file has at this path, if nobody gives it another: that of the process, or that of its folder
+/// where the folder says so (inode(7), S_ISGID).
+pub fn own_group(path: &Path) -> u32 {
+    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+    match folder.filter(|folder| folder.mode() & SETGID != 0) {
+        Some(folder) => folder.gid(),
+        None => rustix::process::getegid().as_raw(),
+    }
+}
+
+/// A socket can be given to the groups that we are in (chown(2)). Root, and who has its capability, may give it to any.
+fn may_give(path: &Path, group: &str) -> Result<(), String> {
+    let id = group_id(group)?;
+    let ours = rustix::process::getgroups().map_err(|error| format!("our groups cannot be had: {error}"))?;
+    if may_chown() || id == own_group(path) || id == rustix::process::getegid().as_raw() {
+        return Ok(());
+    }
+    match ours.iter().any(|one| one.as_raw() == id) {
+        true => Ok(()),
+        false => Err(format!("it cannot be given to the group {group}; {NO_MEMBER}")),
+    }
+}
+
+fn may_chown() -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|all| all.effective.contains(CapabilitySet::CHOWN))
 }
 
 /// A socket is made in a folder that exists; we make none, because its owner and mode decide who may connect.

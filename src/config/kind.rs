@@ -1,7 +1,7 @@
 //! The kinds of value that a setting can have: read from TOML with a reason where that fails, and shown as TOML.
 
 use super::{
-    Mode, Network, Place, SenderRule,
+    Mode, Network, Place, SenderRule, WhenNotReady, http,
     reader::{found, nearest},
     signed::{DIAGNOSTIC_WORDS, Diagnostics},
     store,
@@ -42,6 +42,8 @@ pub(super) const DIAGNOSTICS: Kind<Diagnostics> =
     Kind { read: |value| word(value, DIAGNOSTIC_WORDS), show: |what| show_word(what, DIAGNOSTIC_WORDS) };
 pub(super) const SENDER: Kind<SenderRule> =
     Kind { read: |value| word(value, SENDERS), show: |rule| show_word(rule, SENDERS) };
+pub(super) const WHEN_NOT_READY: Kind<WhenNotReady> =
+    Kind { read: |value| word(value, NOT_READY), show: |when| show_word(when, NOT_READY) };
 /// JSON?
 pub(super) const FORMAT: Kind<bool> =
     Kind { read: |value| word(value, FORMATS), show: |json| show_word(json, FORMATS) };
@@ -56,6 +58,7 @@ pub(super) const NAMES: Kind<Vec<DomainName>> = Kind { read: |value| texts(value
 pub(super) const AUTHSERV_ID: Kind<Option<String>> =
     Kind { read: read_authserv_id, show: |id| Value::String(id.clone().unwrap_or_default()) };
 pub(super) const PLACE: Kind<Option<Place>> = Kind { read: store::read_place, show: store::show_place };
+pub(super) const LISTEN: Kind<Option<SocketAddr>> = Kind { read: http::read_listen, show: http::show_listen };
 pub(super) const RESOLVER: Kind<Option<SocketAddr>> = Kind {
     read: read_resolver,
     show: |address| Value::String(address.map(|address| address.to_string()).unwrap_or_default()),
@@ -64,6 +67,8 @@ pub(super) const RESOLVER: Kind<Option<SocketAddr>> = Kind {
 const MODES: &[(&str, Mode)] = &[("auto", Mode::Auto), ("sign", Mode::Sign), ("verify", Mode::Verify)];
 const SENDERS: &[(&str, SenderRule)] =
     &[("any", SenderRule::Any), ("envelope", SenderRule::Envelope), ("user", SenderRule::User)];
+const NOT_READY: &[(&str, WhenNotReady)] =
+    &[("sign", WhenNotReady::Sign), ("skip", WhenNotReady::Skip), ("tempfail", WhenNotReady::Tempfail)];
 const FORMATS: &[(&str, bool)] = &[("text", false), ("json", true)];
 const LEVELS: &[(&str, tracing::Level)] = &[
     ("error", tracing::Level::ERROR),

@@ -11,8 +11,9 @@ use std::{net::SocketAddr, path::PathBuf};
 /// How the table is named in the file.
 const AS_WRITTEN: &str = "[[listener]]";
 
-/// The longest path of a unix socket: 108 octets of sun_path (unix(7)) with the final NUL.
-const LONGEST_PATH: usize = 107;
+/// The longest path of a unix socket: 108 octets of sun_path (unix(7)), less the final NUL and the `.new` that it has
+/// until its mode and group are right.
+const LONGEST_PATH: usize = 103;
 
 /// Reads all listeners; the default one where the file names none.
 pub(super) fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, has_outbound_mark: bool) -> Vec<Listener> {
@@ -21,7 +22,7 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, has_outbound_
         let mut section = Section::empty("listener");
         let listener = one(reader, &mut section, has_outbound_mark);
         section.known_as(AS_WRITTEN).finish(reader);
-        return vec![listener];
+        return listener.into_iter().collect();
     };
     let Some(items) = value.get_ref().as_array() else {
         let what = format!("listener: expected [[listener]], found {}", found(value.get_ref()));
@@ -35,29 +36,29 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, has_outbound_
     for (index, item) in items.iter().enumerate() {
         let mut section = Section::of(reader, format!("listener[{}]", index + 1), item).known_as(AS_WRITTEN);
         let listener = one(reader, &mut section, has_outbound_mark);
+        let span = section.span_of("socket");
+        section.finish(reader);
+        // One that could not be read is named already.
+        let Some(listener) = listener else { continue };
         let is_same = |other: &Listener| other.socket.to_string() == listener.socket.to_string();
         let takes_any_port = matches!(listener.socket, Socket::Inet(address) if address.port() == 0);
         if !takes_any_port && listeners.iter().any(is_same) {
             let what = format!("two listeners at {}; each socket can stand there once", listener.socket);
-            reader.mistake(section.span_of("socket"), what);
+            reader.mistake(span, what);
         }
-        section.finish(reader);
         listeners.push(listener);
     }
     listeners
 }
 
-fn one(reader: &mut Reader<'_>, section: &mut Section<'_>, has_outbound_mark: bool) -> Listener {
+fn one(reader: &mut Reader<'_>, section: &mut Section<'_>, has_outbound_mark: bool) -> Option<Listener> {
     let defaults = Listener::default();
     let text = section.value(reader, "socket", &kind::TEXT, defaults.socket.to_string());
     let mode = section.value(reader, "mode", &kind::MODE, defaults.mode);
     let observe = section.value(reader, "observe", &kind::BOOL, defaults.observe);
     let reinjected = section.value(reader, "reinjected", &kind::BOOL, defaults.reinjected);
-    let socket = socket(reader, section, &text).unwrap_or_else(|what| {
-        let what = format!("{}: {what}", section.full("socket"));
-        reader.mistake(section.span_of("socket"), what);
-        defaults.socket
-    });
+    let socket = socket(reader, section, &text)
+        .map_err(|what| reader.mistake(section.span_of("socket"), format!("{}: {what}", section.full("socket"))));
     if reinjected && mode != Mode::Verify && !has_outbound_mark {
         let what = format!(
             "{}: nothing would be signed here without signing.outbound_mark, by which our own mail is recognised; set it",
@@ -66,7 +67,7 @@ fn one(reader: &mut Reader<'_>, section: &mut Section<'_>, has_outbound_mark: bo
         reader.mistake(section.span_of("reinjected"), what);
     }
     let line = section.span_of("socket").map(|span| reader.line(&span));
-    Listener { socket, mode, observe, reinjected, line }
+    Some(Listener { socket: socket.ok()?, mode, observe, reinjected, line })
 }
 
 fn socket(reader: &mut Reader<'_>, section: &mut Section<'_>, text: &str) -> Result<Socket, String> {

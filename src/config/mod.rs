@@ -6,6 +6,7 @@
 
 mod defaults;
 mod domain;
+mod http;
 pub mod import_opendkim;
 mod judge;
 mod kind;
@@ -18,7 +19,8 @@ mod store;
 mod verify;
 
 pub use domain::key_file_name;
-pub use judge::group_id;
+pub use http::Http;
+pub use judge::{NO_MEMBER, group_id, own_group};
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
 pub use signed::{DEFAULT_PATH as DEFAULT_SIGNED, Diagnostics, Signed};
@@ -72,6 +74,10 @@ pub struct Settings {
     pub store: Store,
     /// Where is kept what was signed, for domains that ask for it.
     pub signed: Signed,
+    /// Metrics, health and the status page.
+    pub http: Http,
+    /// Are the published records of the domains that sign looked at?
+    pub watch: bool,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -135,10 +141,21 @@ pub struct Network {
 pub enum SenderRule {
     /// Whoever is authenticated or in a trusted network.
     Any,
-    /// The envelope sender is within the From domain that we sign for; the null sender is exempt.
+    /// The envelope sender is within the From domain that we sign for; the null sender of bounces is exempt.
     Envelope,
     /// The authenticated user is an address within it, or named in `users` of the domain.
     User,
+}
+
+/// What becomes of mail to be signed while the published record cannot verify its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenNotReady {
+    /// It is signed and leaves; the log says that it will fail.
+    Sign,
+    /// It leaves unsigned.
+    Skip,
+    /// It waits at the sender until the record is right.
+    Tempfail,
 }
 
 /// How we sign.
@@ -161,6 +178,8 @@ pub struct Signing {
     /// A secret header field (name, value) that only our submission service adds: see [`Listener::reinjected`].
     /// It is removed from mail that bears it.
     pub outbound_mark: Option<(String, String)>,
+    /// What becomes of mail while the published record cannot verify it.
+    pub when_not_ready: WhenNotReady,
 }
 
 /// A domain that we sign for.
@@ -182,6 +201,8 @@ pub struct Domain {
     pub canonicalization: Option<(crate::dkim::Canon, crate::dkim::Canon)>,
     /// Overrides `signing.diagnostics`.
     pub diagnostics: Option<Diagnostics>,
+    /// Overrides `signing.when_not_ready`.
+    pub when_not_ready: Option<WhenNotReady>,
     /// Users that [`SenderRule::User`] lets use the domain, beside addresses within it.
     pub users: Vec<String>,
     /// The profile and the place in it that chose the selector.

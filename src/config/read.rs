@@ -3,7 +3,7 @@
 use super::{
     Limits, Log, MAX_CONNECTIONS, Mistake, Mistakes, Settings, Shown, Signing,
     defaults::{DRAIN_RANGE, EXPIRE_RANGE, IDLE_RANGE, KEY_DIRECTORY, NEVER_SIGNED},
-    domain, kind, listener,
+    domain, http, kind, listener,
     reader::{Reader, Section},
     signed, store, verify,
 };
@@ -50,6 +50,8 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     let log = log(reader, root);
     let store = store::read(reader, root);
     let signed = signed::read(reader, root);
+    let http = http::read(reader, root);
+    let watch = watch(reader, root);
     let limits = limits(reader, root);
     let domains = domain::all(reader, root, &profiles, &key_directory);
     Settings {
@@ -65,6 +67,8 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         log,
         store,
         signed,
+        http,
+        watch,
         limits,
     }
 }
@@ -80,6 +84,7 @@ fn signing(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Signing {
     let sender = section.value(reader, "sender", &kind::SENDER, defaults.sender);
     let inbound_mark = section.value(reader, "inbound_mark", &kind::MARK, defaults.inbound_mark);
     let outbound_mark = section.value(reader, "outbound_mark", &kind::SECRET_MARK, defaults.outbound_mark);
+    let when_not_ready = section.value(reader, "when_not_ready", &kind::WHEN_NOT_READY, defaults.when_not_ready);
 
     for field in fields.iter().filter(|field| NEVER_SIGNED.contains(&&***field)) {
         let why = format!(
@@ -112,6 +117,7 @@ fn signing(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Signing {
         sender,
         inbound_mark,
         outbound_mark,
+        when_not_ready,
     };
     if let Some(expire) = signing.expire {
         reader.within(&section, "expire", expire, EXPIRE_RANGE);
@@ -160,6 +166,13 @@ fn log(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Log {
     };
     section.finish(reader);
     log
+}
+
+fn watch(reader: &mut Reader<'_>, root: &mut Section<'_>) -> bool {
+    let mut section = root.table_or_empty(reader, "watch");
+    let enabled = section.value(reader, "enabled", &kind::BOOL, Settings::default().watch);
+    section.finish(reader);
+    enabled
 }
 
 fn limits(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Limits {

@@ -4,7 +4,7 @@
 //! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
 //! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
 
-use super::{finding::Subject, order::Standing, undo::Memory};
+use super::{finding::Subject, history::Published, order::Standing, undo::Memory};
 use crate::{
     dkim::{
         record::{Key, KeyRecord},
@@ -68,12 +68,16 @@ pub struct Expected {
     pub token: Option<String>,
     /// The public key that should be published.
     pub key: Option<Key>,
+    /// Shall it take the place of another signer's key?
+    pub replace: bool,
     /// The name that SPF should include, where it is not the profile's.
     pub spf_include: Option<DomainName>,
     /// Who may seal: whose account of what they saw counts here.
     pub trusted_sealers: Vec<DomainName>,
     /// How the message differs from what the record says that we signed, by the number of the signature.
     pub signed: HashMap<usize, Arc<Comparison>>,
+    /// What was published at the names of keys before.
+    pub history: Vec<Published>,
     /// Profiles that a selector can be recognised by.
     pub known: Option<Arc<crate::provider::Profiles>>,
 }
@@ -88,6 +92,24 @@ impl Expected {
         let (profile, _) = self.known.as_ref()?.by_selector(selector?)?;
         Some((profile.clone(), true))
     }
+
+    /// The profile whose demands are made of a message with these signatures, and the selector that it was inferred from.
+    pub fn profile_in_use(&self, signatures: &[DkimResult]) -> Option<InUse> {
+        let selectors = signatures.iter().filter_map(|result| result.signature.selector.as_ref());
+        selectors.map(Some).chain([None]).find_map(|selector| {
+            let (profile, inferred) = self.profile_of(selector)?;
+            Some(InUse { profile, inferred_from: selector.filter(|_| inferred).cloned() })
+        })
+    }
+}
+
+/// The profile that is in use, and why.
+#[derive(Clone, Debug)]
+pub struct InUse {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// The selector that it was inferred from; `None` where it was named.
+    pub inferred_from: Option<DomainName>,
 }
 
 /// Does a key belong to what is examined?
@@ -194,6 +216,8 @@ pub struct KeyCase<'a> {
     pub author: Option<&'a DomainName>,
     /// What DNS said beyond that.
     pub facts: &'a Facts,
+    /// What was published before.
+    pub history: &'a [Published],
     /// When, in seconds since 1970.
     pub at: u64,
 }

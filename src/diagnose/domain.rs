@@ -3,9 +3,12 @@
 use super::{
     activation, arrange,
     case::{Case, KeyCase, Match, Oracle},
-    finding::{Confidence, Effect, Finding, Subject},
-    key_findings, policy, propagation,
-    register::{Cause, Family, Stage},
+    finding::{Confidence, Effect, Finding, Subject, Value},
+    history, key_findings,
+    place::record_of,
+    policy, propagation,
+    register::{Cause, Family, Stage, changed, key::KEY_MISMATCH},
+    report::time,
     servers, spf,
 };
 use crate::{diagnose::Placed, name::DomainName};
@@ -87,27 +90,59 @@ fn published_key(case: &Case<'_>, domain: &DomainName, selector: &DomainName) ->
         profile: profile.as_ref().map(|(profile, _)| &**profile),
         author: Some(domain),
         facts: case.facts,
+        history: &case.expected.history,
         at: case.at,
     };
-    let mut findings = key_findings(&key);
-    if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
-        findings.extend(another_key(&key));
+    let mut findings = record_findings(&key);
+    if let (Oracle::Key(ours), true) = (key.oracle, case.expected.replace) {
+        for finding in findings.iter_mut().filter(|finding| finding.cause.code == KEY_MISMATCH.code) {
+            *finding = finding.clone().publish(&key.name(), record_of(ours));
+        }
     }
-    findings.extend(propagation::time_to_live(&key));
+    findings
+}
+
+/// The findings of a record that is looked at without a message.
+pub fn record_findings(key: &KeyCase<'_>) -> Vec<Finding> {
+    let mut findings = key_findings(key);
+    if findings.iter().all(|finding| finding.effect != Effect::Breaks) {
+        findings.extend(another_key(key));
+    }
+    findings.extend(propagation::time_to_live(key));
     findings.into_iter().map(|finding| finding.about(key.subject())).collect()
 }
 
-/// A sound key is published, and it is not ours.
+/// A sound key is published, and it is not ours. Whoever signs with it loses every signature when it goes, so our own
+/// record is not offered in its place.
 fn another_key(key: &KeyCase<'_>) -> Option<Finding> {
     let Oracle::Key(ours) = key.oracle else { return None };
     let (_, published, Match::Refuted) = key.sound(key.answer)? else { return None };
-    let claim = format!("the key at {} is not the public half of the key at hand", key.name());
-    Some(
-        Finding::breaks(&super::register::key::KEY_MISMATCH, Confidence::Certain, claim)
+    let name = key.name();
+    if let Some((before, _)) = history::last_good(key) {
+        let last = time(before.last);
+        let claim = format!("the key at hand stood at {name} until {last}, and another one stands there now");
+        let finding = Finding::breaks(&changed::RECORD_MODIFIED, Confidence::Certain, claim)
             .dns("the key record", key.answer)
             .key("the published key", &published)
             .key("the key at hand", ours)
-            .fix(format!("publish the record of the key at hand at {}", key.name()))
-            .fix("or let the signer use the private key that belongs to the published one"),
+            .with("last seen", Value::Time(before.last))
+            .fix(format!("publish the record again at {name}, as it was"))
+            .fix("to change keys, publish the new one under a new selector first");
+        return Some(history::restoring(finding, &name, before));
+    }
+    let claim = format!("the key at {name} is not the public half of the key at hand");
+    let mut mismatch = Finding::breaks(&KEY_MISMATCH, Confidence::Certain, claim);
+    if let Some(present) = history::present(key).filter(|present| present.first < key.at) {
+        let since = format!("the record is the same since {}", time(present.first));
+        mismatch = mismatch.not(&changed::RECORD_MODIFIED, since);
+    }
+    Some(
+        mismatch
+            .dns("the key record", key.answer)
+            .key("the published key", &published)
+            .key("the key at hand", ours)
+            .fix("this name holds another signer's key: if anybody signs with it, use your own --selector")
+            .fix("or let the signer here use the private key that belongs to the published one")
+            .fix("if that key is yours and nobody signs with it any more, --replace shows the record to put in its place"),
     )
 }

@@ -4,9 +4,11 @@
 //! key only says that the signature does not verify. What damaged b= itself was excluded before.
 
 use super::{
-    case::{Case, Match, Oracle},
-    finding::{Confidence, Finding},
-    register::{changed, key, signer as causes},
+    case::{Case, KeyCase, Match, Oracle},
+    finding::{Confidence, Finding, Value},
+    history,
+    register::{changed, key as key_causes, signer as causes},
+    report::time,
     signature::key_lengths,
 };
 use crate::{
@@ -28,6 +30,9 @@ pub fn findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
         return Vec::new();
     }
     if let Some(finding) = known_elsewhere(case, result) {
+        return vec![finding];
+    }
+    if let Some(finding) = formerly(case, result) {
         return vec![finding];
     }
     mismatch(case, result).into_iter().chain(modified(case, result)).collect()
@@ -52,6 +57,58 @@ fn known_elsewhere(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
         finding = finding.key("the key that the signature names", &published);
     }
     Some(finding)
+}
+
+/// The key that made the signature stood at its name before: the message is older than the change, or the record was
+/// changed under a signer that goes on.
+fn formerly(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
+    let signature = &result.signature;
+    let (domain, selector, answer) =
+        (signature.domain.as_ref()?, signature.selector.as_ref()?, result.answer.as_ref()?);
+    let key = KeyCase {
+        domain,
+        selector,
+        answer,
+        oracle: Oracle::Signature(result),
+        profile: None,
+        author: None,
+        facts: case.facts,
+        history: &case.expected.history,
+        at: case.at,
+    };
+    let (before, old) = history::last_good(&key)?;
+    let now = history::present(&key);
+    let name = key.name();
+    let changed_at = now.map_or(before.last, |now| now.first.max(before.last));
+    let is_ours = now.is_none_or(|now| now.ours);
+    let shown = |finding: Finding| {
+        let finding = finding.dns("the question for the key", answer).key("the key that made the signature", &old);
+        let finding = match published(result) {
+            Some(key) => finding.key("the published key", &key),
+            None => finding,
+        };
+        finding.with("the key that made the signature was last seen", Value::Time(before.last))
+    };
+    if let Some(signed) = signature.timestamp.filter(|signed| is_ours && *signed <= changed_at) {
+        let claim = format!(
+            "the message was signed at {}, and the key that signed it stood at {name} until {}: it was replaced while the \
+             message was under way",
+            time(signed),
+            time(before.last)
+        );
+        return Some(
+            shown(Finding::breaks(&key_causes::ROTATED_TOO_SOON, Confidence::Certain, claim))
+                .with("t=", Value::Time(signed))
+                .fix("leave the record of an old key in DNS for a week after the last mail was signed with it")
+                .fix("give each new key a selector of its own, so that both records can stand"),
+        );
+    }
+    let claim =
+        format!("the key that made the signature stood at {name} until {}, and another one now", time(before.last));
+    let finding = shown(Finding::breaks(&changed::RECORD_MODIFIED, Confidence::Certain, claim))
+        .fix(format!("publish the record again at {name}, as it was"))
+        .fix("or, if the new one is meant, let every signer use its key");
+    Some(history::restoring(finding, &name, before))
 }
 
 /// Answers with other keys: those of the other signatures, and of the provider's other selectors.
@@ -109,7 +166,7 @@ fn mismatch(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
             format!("the signature does not verify under the key at {name}: another key, or a changed header"),
         ),
     };
-    let mut finding = Finding::breaks(&key::KEY_MISMATCH, confidence, claim);
+    let mut finding = Finding::breaks(&key_causes::KEY_MISMATCH, confidence, claim);
     if let Some(answer) = &result.answer {
         finding = finding.dns("the question for the key", answer);
     }

@@ -10,6 +10,7 @@
 
 pub mod case;
 pub mod finding;
+pub mod history;
 mod order;
 pub mod register;
 pub mod report;
@@ -71,6 +72,7 @@ fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
             profile: profile.as_ref().map(|(profile, _)| &**profile),
             author: case.verdicts.author.as_ref().ok(),
             facts: case.facts,
+            history: &case.expected.history,
             at: case.at,
         };
         findings.extend(key_findings(&key));
@@ -124,5 +126,7 @@ pub fn key_findings(key: &KeyCase<'_>) -> Vec<Finding> {
             findings.extend(key_record::findings(key));
         }
     }
-    servers::confirm(key, findings)
+    let mut findings = servers::confirm(key, findings);
+    findings.extend(history::findings(key, &findings));
+    findings
 }

@@ -57,7 +57,7 @@ fn trim_blanks(bytes: &[u8]) -> &[u8] {
 }
 
 fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
+    (byte == b' ') | (byte == b'\t')
 }
 
 /// A body on its way into canonical form (§3.4.3, §3.4.4).
@@ -84,18 +84,7 @@ impl BodyCanon {
 
     /// Takes the next piece of the body, cut anywhere.
     pub fn write(&mut self, piece: &[u8], out: &mut impl FnMut(&[u8])) {
-        let mut piece = piece;
-        if self.cr
-            && let Some(&next) = piece.first()
-        {
-            self.cr = false;
-            if next == b'\n' {
-                self.end_line();
-                piece = &piece[1..];
-            } else {
-                self.content(b"\r", out);
-            }
-        }
+        let piece = self.settle_cr(piece, out);
         match self.canon {
             Canon::Simple => self.run(piece, out),
             Canon::Relaxed => self.relaxed(piece, out),
@@ -113,16 +102,35 @@ impl BodyCanon {
         }
     }
 
-    /// The relaxed form: runs without a blank to be changed pass as they are.
+    /// Decides what a CR at the end of the last piece was, now that more is known, and gives what is left of this one.
+    fn settle_cr<'a>(&mut self, piece: &'a [u8], out: &mut impl FnMut(&[u8])) -> &'a [u8] {
+        let Some((&next, rest)) = piece.split_first().filter(|_| self.cr) else { return piece };
+        self.cr = false;
+        if next == b'\n' {
+            self.end_line();
+            return rest;
+        }
+        self.content(b"\r", out);
+        piece
+    }
+
+    /// The relaxed form: whole blocks while the piece has enough of them, octet by octet at its ends.
     fn relaxed(&mut self, piece: &[u8], out: &mut impl FnMut(&[u8])) {
-        let mut at = 0;
-        while at < piece.len() {
+        let at = self.by_octets(piece, 0, 1, out);
+        let at = self.by_blocks(piece, at, out);
+        self.by_octets(piece, at, piece.len(), out);
+    }
+
+    /// From this place on, one run after the other, until the place `enough` is reached with no blank held back, or the
+    /// piece ends; gives the place that was reached.
+    fn by_octets(&mut self, piece: &[u8], mut at: usize, enough: usize, out: &mut impl FnMut(&[u8])) -> usize {
+        while at < piece.len() && (at < enough || self.blank) {
             if !self.blank {
-                let end = at + first_change(&piece[at..]);
-                self.run(&piece[at..end], out);
+                let end = at + piece[at..].iter().position(|b| is_blank(*b)).unwrap_or(piece.len() - at);
+                self.pass(&piece[at..end], out);
                 at = end;
                 if at == piece.len() {
-                    return;
+                    break;
                 }
                 // A CR that ended the run is followed by a blank here, so it ends no line.
                 if std::mem::take(&mut self.cr) {
@@ -132,10 +140,10 @@ impl BodyCanon {
             at += piece[at..].iter().position(|b| !is_blank(*b)).unwrap_or(piece.len() - at);
             self.blank = true;
             match piece[at..] {
-                [] => return,
+                [] => break,
                 [b'\r'] => {
                     self.cr = true;
-                    return;
+                    return piece.len();
                 }
                 [b'\r', b'\n', ..] => {
                     self.end_line();
@@ -144,6 +152,40 @@ impl BodyCanon {
                 _ => self.content(b"", out),
             }
         }
+        at
+    }
+
+    /// From this place on, as many whole blocks as there are; gives the place behind them. A long stretch without a change
+    /// passes as it lies; what lies between changes is gathered.
+    fn by_blocks(&mut self, piece: &[u8], mut at: usize, out: &mut impl FnMut(&[u8])) -> usize {
+        let mut gathered = Gathered::new();
+        // What lies before has passed or is gathered; what lies from here to `at` needs no change.
+        let mut start = at;
+        while let Some(block) = block_at(piece, at) {
+            if is_suspicious(block) {
+                if at - start > FAR {
+                    self.pass(gathered.take(), out);
+                    self.pass(&piece[start..at], out);
+                } else {
+                    piece[start..at].as_chunks().0.iter().for_each(|block| gathered.add(block, BLOCK));
+                }
+                add_changed(block, &mut gathered);
+                start = at + BLOCK;
+                if gathered.is_full() {
+                    self.pass(gathered.take(), out);
+                }
+            }
+            at += BLOCK;
+        }
+        self.pass(gathered.take(), out);
+        self.pass(&piece[start..at], out);
+        at
+    }
+
+    /// Octets that need no change, wherever those before them ended.
+    fn pass(&mut self, run: &[u8], out: &mut impl FnMut(&[u8])) {
+        let run = self.settle_cr(run, out);
+        self.run(run, out);
     }
 
     /// Octets that need no change but for the line ends behind them, which are held back.
@@ -189,35 +231,122 @@ impl BodyCanon {
     }
 }
 
-/// The index of the first blank that the relaxed form changes: a tab, or a space before another blank or a CR,
-/// or before the end of the piece, where the next octet is not known. The length of the piece if there is none.
-fn first_change(piece: &[u8]) -> usize {
-    // Blocks are tested as a whole, with a test that may cry wolf (a space before any control character) but compiles
-    // to a few vector instructions; only a block that may hold a change is searched octet by octet.
-    const BLOCK: usize = 64;
-    let mut at = 0;
-    while at + BLOCK < piece.len() {
-        let here = &piece[at..at + BLOCK];
-        let next = &piece[at + 1..at + BLOCK + 1];
-        let mut suspect = 0u8;
-        for (a, b) in here.iter().zip(next) {
-            suspect |= u8::from(*a == b'\t') | (u8::from(*a == b' ') & u8::from(*b <= b' '));
-        }
-        if suspect != 0
-            && let Some(found) = (at..at + BLOCK).find(|&i| is_changed(piece, i))
-        {
-            return found;
-        }
-        at += BLOCK;
-    }
-    (at..piece.len()).find(|&i| is_changed(piece, i)).unwrap_or(piece.len())
+/// Blocks of this size are judged as a whole, with the two octets behind them: in loops that compile to a few vector
+/// instructions.
+const BLOCK: usize = 64;
+
+/// A block that loses more octets than this is put together octet by octet; with fewer, what lies between them is copied.
+const MANY: usize = 6;
+
+/// What lies between changes that are farther apart than this is not copied.
+const FAR: usize = 512;
+
+/// A block and what must be known of what follows.
+type Block = [u8; BLOCK + 2];
+
+/// The block at this place, if the piece holds all of it.
+fn block_at(piece: &[u8], at: usize) -> Option<&Block> {
+    piece.get(at..)?.first_chunk()
 }
 
-fn is_changed(piece: &[u8], at: usize) -> bool {
-    match piece[at] {
-        b'\t' => true,
-        b' ' => matches!(piece.get(at + 1), None | Some(b' ' | b'\t' | b'\r')),
-        _ => false,
+/// May the block hold a change? The test may cry wolf: at a space before any control character.
+fn is_suspicious(block: &Block) -> bool {
+    let mut suspect = 0u8;
+    for at in 0..BLOCK {
+        suspect |= u8::from(block[at] == b'\t') | (u8::from(block[at] == b' ') & u8::from(block[at + 1] <= b' '));
+    }
+    suspect != 0
+}
+
+/// Adds a block in its relaxed form. Of each run of blanks the last is kept, as a space, and none before CRLF: so each
+/// octet is judged by the two behind it alone.
+#[inline(always)]
+fn add_changed(block: &Block, gathered: &mut Gathered) {
+    // So long that a whole block can be copied from any place in the first half: that takes no longer than one octet.
+    let mut text = [0; 2 * BLOCK];
+    let mut kept = [0; BLOCK];
+    for at in 0..BLOCK {
+        let (octet, next, after) = (block[at], block[at + 1], block[at + 2]);
+        let goes = is_blank(octet) & (is_blank(next) | ((next == b'\r') & (after == b'\n')));
+        kept[at] = u8::from(!goes);
+        text[at] = if octet == b'\t' { b' ' } else { octet };
+    }
+    let left: u8 = kept.iter().sum();
+    if usize::from(left) < BLOCK - MANY {
+        return gathered.add_kept(&text, &kept);
+    }
+    let mut goes = !bits(&kept);
+    let mut start = 0;
+    while goes != 0 {
+        let place = goes.trailing_zeros() as usize;
+        gathered.add_from(&text, start, place - start);
+        goes &= goes - 1;
+        start = place + 1;
+    }
+    gathered.add_from(&text, start, BLOCK - start);
+}
+
+/// The lowest bits of octets that are 0 or 1, the first octet's lowest.
+fn bits(octets: &[u8; BLOCK]) -> u64 {
+    let mut bits = 0;
+    for (at, eight) in octets.as_chunks::<8>().0.iter().enumerate() {
+        // Bit 8k of the word goes to bit 56 + k of the product, and nothing else does.
+        bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
+    }
+    bits
+}
+
+/// Canonical octets that do not lie together in the input.
+struct Gathered {
+    octets: [u8; Gathered::ROOM],
+    length: usize,
+}
+
+impl Gathered {
+    const ROOM: usize = 2048;
+
+    fn new() -> Gathered {
+        Gathered { octets: [0; Gathered::ROOM], length: 0 }
+    }
+
+    /// Is there too little room for a stretch of [`FAR`] and the two blocks around it?
+    fn is_full(&self) -> bool {
+        self.length > Gathered::ROOM - FAR - 2 * BLOCK
+    }
+
+    /// Adds the first octets of a block. There is room: see [`Gathered::is_full`].
+    fn add(&mut self, block: &[u8; BLOCK], length: usize) {
+        if let Some(room) = self.octets.get_mut(self.length..).and_then(|room| room.first_chunk_mut()) {
+            *room = *block;
+            self.length += length;
+        }
+    }
+
+    /// Adds octets of a text from this place on, which lies in its first half.
+    fn add_from(&mut self, text: &[u8; 2 * BLOCK], start: usize, length: usize) {
+        if let Some(block) = text[start..].first_chunk() {
+            self.add(block, length);
+        }
+    }
+
+    /// Adds those of the first octets of a text that are kept.
+    fn add_kept(&mut self, text: &[u8; 2 * BLOCK], kept: &[u8; BLOCK]) {
+        let Some(room) = self.octets.get_mut(self.length..).and_then(|room| room.first_chunk_mut::<BLOCK>()) else {
+            return;
+        };
+        let mut length = 0;
+        for (octet, kept) in text.iter().zip(kept) {
+            // The remainder changes nothing, and spares the test whether the index is in bounds.
+            room[length % BLOCK] = *octet;
+            length += usize::from(*kept);
+        }
+        self.length += length;
+    }
+
+    /// Everything gathered, and nothing is.
+    fn take(&mut self) -> &[u8] {
+        let length = std::mem::take(&mut self.length);
+        &self.octets[..length]
     }
 }
 
@@ -308,6 +437,40 @@ mod tests {
                 "{canon} {}",
                 input.escape_ascii()
             );
+        }
+    }
+
+    /// Long bodies, in which blanks lie densely enough for whole blocks, then sparsely, then densely again.
+    #[test]
+    fn bodies_of_several_blocks() {
+        let mut state = 1u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) % below
+        };
+        for round in 0..400 {
+            let mut input = Vec::new();
+            while input.len() < 30 * BLOCK {
+                let dense = random(2) == 0;
+                for _ in 0..random(300) {
+                    let word: &[u8] = match random(if dense { 8 } else { 90 }) {
+                        0 => b"  ",
+                        1 => b"\t",
+                        2 => b" \r\n",
+                        3 => b"\r",
+                        4 => b"\n",
+                        5 => b" ",
+                        6 => b"\r\n",
+                        _ => b"x",
+                    };
+                    input.extend_from_slice(word);
+                }
+            }
+            let want = plain(Canon::Relaxed, &input);
+            let (a, b) = input.split_at(random(input.len() as u64) as usize);
+            for pieces in [&[&input[..]][..], &[a, b]] {
+                assert!(body(Canon::Relaxed, pieces) == want, "round {round}: {}", input.escape_ascii());
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Kept values stay as they came but for their length and NUL, which PostgreSQL cannot hold; whoever shows one escapes it.
 
-use super::{Event, MAX_CAUSES, MAX_RECIPIENTS, MAX_SIGNATURES};
+use super::{CauseEvent, Event, MAX_CAUSES, MAX_RECIPIENTS, MAX_SIGNATURES};
 use std::fmt::{self, Write};
 
 /// The longest name of a domain or selector, in octets (RFC 1035 §2.3.4), and of a word.
@@ -47,14 +47,17 @@ pub fn bounded(mut event: Event) -> Event {
         }
     }
     event.causes.truncate(MAX_CAUSES);
-    for cause in &mut event.causes {
-        cut(&mut cause.cause, NAME);
-        cut(&mut cause.confidence, NAME);
-        for text in [&mut cause.claim, &mut cause.documented, &mut cause.fix].into_iter().flatten() {
-            cut(text, LINE);
-        }
-    }
+    event.causes.iter_mut().for_each(bounded_cause);
     event
+}
+
+/// Cuts the texts of a cause.
+pub(super) fn bounded_cause(cause: &mut CauseEvent) {
+    cut(&mut cause.cause, NAME);
+    cut(&mut cause.confidence, NAME);
+    for text in [&mut cause.claim, &mut cause.documented, &mut cause.fix].into_iter().flatten() {
+        cut(text, LINE);
+    }
 }
 
 /// Cuts a text to a number of octets, with an ellipsis for what is gone, and makes NUL visible.

@@ -6,9 +6,10 @@ use super::{
     Action, Event,
     bound::{self, pair},
     log,
-    store::Store,
+    metrics::Metrics,
+    store::{Note, Store},
 };
-use crate::config;
+use crate::config::{self, Place};
 use arc_swap::ArcSwapOption;
 use std::{
     fmt,
@@ -17,6 +18,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tracing::Level;
 
 /// Where events are written; clones write to the same place.
 #[derive(Clone, Debug)]
@@ -24,13 +26,14 @@ pub struct Journal {
     json: bool,
     store: Arc<ArcSwapOption<Store>>,
     dropped: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
 }
 
 impl Journal {
     /// A journal in the form that the settings ask for, which keeps nothing; [`log::start`] must have been called for
     /// lines to appear.
     pub fn new(log: &config::Log) -> Journal {
-        Journal { json: log.json, store: Arc::default(), dropped: Arc::default() }
+        Journal { json: log.json, store: Arc::default(), dropped: Arc::default(), metrics: Arc::default() }
     }
 
     /// Keeps events where the settings say from now on; what still waits for another store goes there in the background.
@@ -42,19 +45,39 @@ impl Journal {
         self.store.store(store);
     }
 
-    /// Writes one event: an error where mail that was to be signed was not, else for information.
+    /// Writes one event: an error where mail that was to be signed was not, a warning where its signature will fail or the
+    /// record of one of our keys is not in order, else for information.
     pub fn write(&self, event: &Event) {
         let event = bound::bounded(event.clone());
-        let failed = event.action == Action::Sign && event.result.as_deref() != Some("pass");
-        match (self.json, failed) {
-            (true, true) => tracing::error!(target: log::EVENT, json = %Json(&event)),
-            (true, false) => tracing::info!(target: log::EVENT, json = %Json(&event)),
-            (false, true) => tracing::error!(target: log::EVENT, "{}", Text(&event)),
-            (false, false) => tracing::info!(target: log::EVENT, "{}", Text(&event)),
+        self.metrics.count(&event);
+        match (self.json, level(&event)) {
+            (true, Level::ERROR) => tracing::error!(target: log::EVENT, json = %Json(&event)),
+            (true, Level::WARN) => tracing::warn!(target: log::EVENT, json = %Json(&event)),
+            (true, _) => tracing::info!(target: log::EVENT, json = %Json(&event)),
+            (false, Level::ERROR) => tracing::error!(target: log::EVENT, "{}", Text(&event)),
+            (false, Level::WARN) => tracing::warn!(target: log::EVENT, "{}", Text(&event)),
+            (false, _) => tracing::info!(target: log::EVENT, "{}", Text(&event)),
         }
         if let Some(store) = &*self.store.load() {
             store.keep(event);
         }
+    }
+
+    /// The numbers of this process; every event that is written is counted there.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Keeps a note in the store, where there is one; the log has nothing of it.
+    pub fn note(&self, note: Note) {
+        if let Some(store) = &*self.store.load() {
+            store.note(note);
+        }
+    }
+
+    /// Where events and notes are kept.
+    pub fn place(&self) -> Option<Place> {
+        self.store.load().as_ref().and_then(|store| store.settings().place.clone())
     }
 
     /// How many events the store could not keep since the process started (`waxseal_events_dropped_total`).
@@ -67,6 +90,15 @@ impl Journal {
         if let Some(store) = self.store.swap(None) {
             store.close().await;
         }
+    }
+}
+
+fn level(event: &Event) -> Level {
+    let passed = event.result.as_deref() == Some("pass");
+    match event.action {
+        Action::Sign if !passed => Level::ERROR,
+        Action::Sign | Action::Watch if !event.causes.is_empty() => Level::WARN,
+        _ => Level::INFO,
     }
 }
 
@@ -105,7 +137,8 @@ impl fmt::Display for Text<'_> {
             pair(f, "observed", Some("yes"))?;
         }
         pair(f, "from_domain", event.from_domain.as_deref())?;
-        pair(f, "mail_from", Some(&event.mail_from))?;
+        let is_mail = event.action != Action::Watch;
+        pair(f, "mail_from", is_mail.then_some(&event.mail_from))?;
         pair(f, "client_ip", event.client_ip.as_deref())?;
         pair(f, "auth_user", event.auth_user.as_deref())?;
         pair(f, "rcpt_to", event.rcpt_to.first().map(String::as_str))?;
@@ -122,7 +155,10 @@ impl fmt::Display for Text<'_> {
             pair(f, "documented", first.documented.as_deref())?;
             pair(f, "fix", first.fix.as_deref())?;
         }
-        write!(f, " size={} millis={}", event.size, event.millis)
+        match is_mail {
+            true => write!(f, " size={} millis={}", event.size, event.millis),
+            false => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod bound;
 mod journal;
 pub mod log;
+pub mod metrics;
 pub mod store;
 
 pub use journal::Journal;
@@ -29,7 +30,7 @@ pub struct Event {
     pub host: String,
     /// Postfix's queue id; empty if the MTA gave none.
     pub queue_id: String,
-    /// sign, verify, pass or diagnose.
+    /// sign, verify, pass, diagnose or watch.
     pub action: Action,
     /// in, out or unknown.
     pub direction: Direction,
@@ -63,7 +64,8 @@ pub struct Event {
     pub size: u64,
     /// Milliseconds from MAIL FROM to the decision.
     pub millis: u64,
-    /// Why it failed, as far as that is known: of an event of action diagnose, at most [`MAX_CAUSES`].
+    /// Why it failed, as far as that is known: of an event of action diagnose or watch, and of mail to be signed whose
+    /// record is not ready; at most [`MAX_CAUSES`].
     pub causes: Vec<CauseEvent>,
     /// Was it only observed, and nothing changed?
     pub observed: bool,
@@ -91,6 +93,8 @@ pub enum Action {
     Pass,
     /// Why it failed was looked into; follows the event of the message itself.
     Diagnose,
+    /// No message: the published record of a key that signs changed, or what is known of it.
+    Watch,
 }
 
 /// Which way the message went.
@@ -191,13 +195,21 @@ impl Event {
     }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Action {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Action::Sign => "sign",
             Action::Verify => "verify",
             Action::Pass => "pass",
             Action::Diagnose => "diagnose",
-        })
+            Action::Watch => "watch",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

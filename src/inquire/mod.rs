@@ -79,6 +79,12 @@ impl Inquiry {
         }
     }
 
+    /// Takes in an answer that is known already.
+    pub fn take(&mut self, answer: Arc<Answer>) {
+        let asked = (answer.name.clone(), answer.kind);
+        self.facts.insert(answer, asked);
+    }
+
     /// May authoritative servers be asked? Never where the answers come from files.
     pub fn live(&mut self, live: bool) {
         self.facts.live = live && !self.dns.resolvers().is_empty();

@@ -28,7 +28,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use pem::Encoding;
 use rsa::{
     pkcs1,
-    pkcs8::{self, ObjectIdentifier},
+    pkcs8::{
+        self, ObjectIdentifier, SubjectPublicKeyInfoRef,
+        der::{Encode, asn1::BitStringRef},
+    },
 };
 use std::{fmt, io::Read, path::Path};
 use zeroize::Zeroizing;
@@ -72,19 +75,23 @@ impl PrivateKey {
         required_bits: Option<usize>,
     ) -> Result<PrivateKey, KeyMistake> {
         let mistake = |reason| KeyMistake { file: path.to_owned(), reason };
-        let mut file = Inspector::new(directory).open(path)?;
-        // Room for all from the start: growing would leave copies behind that nobody wipes.
-        let mut pem = Zeroizing::new(Vec::with_capacity(GREATEST_FILE as usize + 1));
-        (&mut file)
-            .take(GREATEST_FILE + 1)
-            .read_to_end(&mut pem)
-            .map_err(|error| mistake(KeyReason::Unreadable(error.to_string())))?;
-        if pem.len() as u64 > GREATEST_FILE {
-            return Err(mistake(KeyReason::TooLarge));
-        }
+        let pem = read_file(path, directory)?;
         let key = PrivateKey::from_pem(&pem).map_err(|reason| mistake(reason.demanding(required_bits)))?;
         key.fits(wanted, required_bits).map_err(mistake)?;
         Ok(key)
+    }
+
+    /// The value to publish for the key of a file, of either type and also of a size that we cannot sign with.
+    pub fn record_of(path: &Path, directory: &Path) -> Result<String, KeyMistake> {
+        let pem = read_file(path, directory)?;
+        let record = match PrivateKey::from_pem(&pem) {
+            Ok(key) => Ok(key.public_record()),
+            Err(reason @ (KeyReason::TooShort(_) | KeyReason::TooShortToSign(_) | KeyReason::TooLong(_))) => {
+                rsa_record(&pem).ok_or(reason)
+            }
+            Err(reason) => Err(reason),
+        };
+        record.map_err(|reason| KeyMistake { file: path.to_owned(), reason })
     }
 
     /// Reads a key from the text of a PEM file.
@@ -184,6 +191,38 @@ impl PrivateKey {
             _ => Ok(()),
         }
     }
+}
+
+/// The text of a key file that nobody but its owner could have read or replaced.
+fn read_file(path: &Path, directory: &Path) -> Result<Zeroizing<Vec<u8>>, KeyMistake> {
+    let mistake = |reason| KeyMistake { file: path.to_owned(), reason };
+    let mut file = Inspector::new(directory).open(path)?;
+    // Room for all from the start: growing would leave copies behind that nobody wipes.
+    let mut pem = Zeroizing::new(Vec::with_capacity(GREATEST_FILE as usize + 1));
+    (&mut file)
+        .take(GREATEST_FILE + 1)
+        .read_to_end(&mut pem)
+        .map_err(|error| mistake(KeyReason::Unreadable(error.to_string())))?;
+    match pem.len() as u64 > GREATEST_FILE {
+        true => Err(mistake(KeyReason::TooLarge)),
+        false => Ok(pem),
+    }
+}
+
+/// The record of an RSA key of any size.
+fn rsa_record(pem: &[u8]) -> Option<String> {
+    let (encoding, der) = pem::read(pem).ok()?;
+    let pkcs1 = match encoding {
+        Encoding::Pkcs1 => der.as_bytes(),
+        Encoding::Pkcs8 => pkcs8::PrivateKeyInfo::try_from(der.as_bytes()).ok()?.private_key,
+    };
+    let key = pkcs1::RsaPrivateKey::try_from(pkcs1).ok()?;
+    let spki = key.public_key().to_der().ok()?;
+    let info = SubjectPublicKeyInfoRef {
+        algorithm: pkcs1::ALGORITHM_ID,
+        subject_public_key: BitStringRef::from_bytes(&spki).ok()?,
+    };
+    Some(format!("v=DKIM1;k=rsa;p={}", STANDARD.encode(info.to_der().ok()?)))
 }
 
 /// The SHA-256 of a SubjectPublicKeyInfo, its first eight octets as hexadecimal digits: enough to tell keys apart by eye.

@@ -47,6 +47,12 @@ pub(super) fn read(file: &[u8]) -> Result<(Encoding, SecretDocument), KeyReason>
     };
     let last = format!("{END}{label}{DASHES}");
     let block = &text[start..];
+    let first = block.lines().next().unwrap_or_default();
+    if first.trim_end().len() > BEGIN.len() + label.len() + DASHES.len() {
+        return Err(KeyReason::Corrupt(format!(
+            "its line ends are missing, from that after \"{BEGIN}{label}{DASHES}\" on"
+        )));
+    }
     let Some(length) = block.find(&last) else {
         return Err(KeyReason::Corrupt(format!("its text ends before the line \"{last}\"")));
     };
@@ -56,11 +62,12 @@ pub(super) fn read(file: &[u8]) -> Result<(Encoding, SecretDocument), KeyReason>
     Ok((encoding, key))
 }
 
-/// Where each block begins, and its label.
+/// Where each block begins, and its label. The label ends at its dashes, whatever follows on the line: where line ends
+/// were lost, that is the key.
 fn labels(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices(BEGIN).filter_map(|(at, _)| {
         let line = text[at + BEGIN.len()..].lines().next()?;
-        Some((at, line.trim_end().strip_suffix(DASHES)?))
+        Some((at, line.split_once(DASHES)?.0))
     })
 }
 
@@ -82,8 +89,15 @@ fn described(label: &str) -> String {
         "OPENSSH PRIVATE KEY" => "a key in the format of OpenSSH".into(),
         "EC PRIVATE KEY" => "an EC key, which DKIM does not know".into(),
         "DSA PRIVATE KEY" => "a DSA key, which DKIM does not know".into(),
-        other => format!("{other:?}"),
+        other if is_label(other) => format!("{other:?}"),
+        _ => "something else".into(),
     }
+}
+
+/// A label as programs write it. Anything else may be a key that lost its place, and is not to be shown.
+fn is_label(text: &str) -> bool {
+    let good = |octet: u8| octet.is_ascii_uppercase() || octet.is_ascii_digit() || octet == b' ';
+    text.len() <= 40 && text.bytes().all(good)
 }
 
 #[cfg(test)]
@@ -106,12 +120,19 @@ mod tests {
             (&several, "holds a private key and a certificate, and should hold one private key alone"),
             (&[block("EC PARAMETERS"), block("EC PRIVATE KEY")].concat(), "holds an EC key"),
             (&block("THING"), "holds \"THING\", not a private key"),
+            (&block("Thing"), "holds something else, not a private key"),
             ("-----BEGIN PRIVATE KEY-----\nAAAA\n", "ends before the line \"-----END PRIVATE KEY-----\""),
             ("-----BEGIN PRIVATE KEY-----\nA*AA\n-----END PRIVATE KEY-----\n", "is no base64 of a key"),
         ] {
             let told = with(text).expect_err(want);
             assert!(told.contains(want), "{text:?}: {told}\nwanted: {want}");
         }
+        let lost = "-----BEGIN PRIVATE KEY-----MIIEsecret-----END PRIVATE KEY-----";
+        for text in [lost.to_owned(), format!("{lost}\n"), lost.replace('-', "---"), [lost, lost].concat()] {
+            let told = with(&text).expect_err("no line ends");
+            assert!(!told.contains("secret"), "{text}: {told}");
+        }
+        assert!(with(lost).is_err_and(|told| told.contains("its line ends are missing")));
         assert!(read(b"\xff\xfe-\0").is_err_and(|reason| reason.to_string().ends_with("it is not text")));
     }
 }

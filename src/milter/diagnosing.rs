@@ -7,7 +7,7 @@
 
 use super::state::{Active, Shared};
 use crate::{
-    diagnose::{self, Placed, case::Case, case::Expected, finding::Effect},
+    diagnose::{self, Placed, case::Case, case::Expected, finding::Effect, history::Published},
     event::{CauseEvent, Event},
     inquire::{self, Inquiry},
     message::Header,
@@ -115,7 +115,7 @@ impl Diagnosing {
             if let Ok(permit) = running.acquire_owned().await {
                 // The search computes for long: it must not hold up the threads that serve mail.
                 let runtime = tokio::runtime::Handle::current();
-                let task = move || runtime.block_on(look_into(&shared, &active, &expected, judged));
+                let task = move || runtime.block_on(look_into(&shared, &active, expected, judged));
                 if tokio::task::spawn_blocking(task).await.is_err() {
                     tracing::error!("a diagnosis ended with a fault of ours; the mail is not affected");
                 }
@@ -137,7 +137,9 @@ pub fn is_suspicious(verdicts: &Verdicts) -> bool {
     dkim || spf || dmarc || verdicts.arc.result == Word::Fail
 }
 
-async fn look_into(shared: &Shared, active: &Active, expected: &Expected, judged: Judged) {
+async fn look_into(shared: &Shared, active: &Active, mut expected: Expected, judged: Judged) {
+    expected.history = history(shared, active, &judged.verdicts).await;
+    let expected = &expected;
     let standing = judged.verdicts.standing(&active.dns).await;
     let query = judged.envelope.query(&active.authserv_id, judged.at);
     let mut inquiry = Inquiry::new(&active.dns, query, inquire::MILTER);
@@ -164,6 +166,20 @@ async fn look_into(shared: &Shared, active: &Active, expected: &Expected, judged
     if !causes.is_empty() {
         shared.journal.write(&judged.event.diagnosis(causes));
     }
+}
+
+/// What was published for the signatures of our own domains: nobody keeps that of strangers.
+async fn history(shared: &Shared, active: &Active, verdicts: &Verdicts) -> Vec<Published> {
+    let mut history: Vec<Published> = Vec::new();
+    for signature in verdicts.dkim.iter().map(|result| &result.signature) {
+        let ours = signature.domain.as_ref().is_some_and(|domain| active.settings.domains.contains_key(domain));
+        if let Some(name) = signature.key_name().filter(|_| ours)
+            && history.iter().all(|known| known.name != name)
+        {
+            history.extend(shared.recall.published(name).await.unwrap_or_default());
+        }
+    }
+    history
 }
 
 /// What the event tells: causes, the message's own first; what merely informs only where nothing else is found.

@@ -7,7 +7,7 @@ use super::{
     state::Open,
     stream::{Kind as StreamKind, Stream},
 };
-use crate::config::{Socket, group_id};
+use crate::config::{NO_MEMBER, Socket, group_id, own_group};
 use rustix::fs::{Gid, Mode};
 use std::{
     fmt, io,
@@ -101,21 +101,35 @@ fn unix(path: &Path, mode: u32, group: Option<&str>) -> Result<Bound, String> {
     Ok(Bound { kind: Kind::Unix(listener), address: format!("unix:{}", path.display()), _unlink: Some(unlink) })
 }
 
-/// Gives a socket of ours its mode and its group. A group that is right already is left alone: a sandbox may forbid the
-/// call for it.
+/// Gives a socket of ours its group and its mode; where the group is refused, the mode is what it was. A group that is
+/// right already is left alone: a sandbox may forbid the call for it.
 fn settle(path: &Path, mode: u32, group: Option<&str>) -> Result<(), String> {
-    rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(|error| format!("its mode cannot be set: {error}"))?;
-    let Some(group) = group.map(group_id).transpose()? else { return Ok(()) };
+    let group = group.map_or_else(|| Ok(own_group(path)), group_id)?;
     let present = std::fs::symlink_metadata(path).map_err(|error| error.to_string())?.gid();
-    if present == group {
-        return Ok(());
+    if present != group {
+        rustix::fs::chown(path, None, Some(Gid::from_raw(group)))
+            .map_err(|error| format!("it cannot be given to its group: {error}; {NO_MEMBER}"))?;
     }
-    rustix::fs::chown(path, None, Some(Gid::from_raw(group)))
-        .map_err(|error| format!("it cannot be given to its group: {error}; only a member of the group may do that"))
+    rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(|error| format!("its mode cannot be set: {error}"))
+}
+
+/// Gives open Unix sockets, each as it is, the mode and group of what it is to be: all of them, or none.
+pub fn resettle(changes: &[(&Socket, &Socket)]) -> Result<(), ListenError> {
+    for (at, (_, wanted)) in changes.iter().enumerate() {
+        if let Err(error) = resettle_one(wanted) {
+            for (before, _) in &changes[..at] {
+                if let Err(error) = resettle_one(before) {
+                    tracing::error!("a socket could not be given back what it had: {error}");
+                }
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Gives an open Unix socket another mode and group.
-pub fn resettle(socket: &Socket) -> Result<(), ListenError> {
+fn resettle_one(socket: &Socket) -> Result<(), ListenError> {
     match socket {
         Socket::Unix { path, mode, group } => {
             settle(path, *mode, group.as_deref()).map_err(|reason| ListenError { socket: socket.to_string(), reason })
@@ -140,6 +154,10 @@ fn clear_stale(path: &Path) -> Result<(), String> {
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => Err("another process answers on it; stop that process first".into()),
+        // Nobody holds it any more. Any other error says nothing of that: another user's socket lets nobody else in.
+        Err(error) if error.kind() != io::ErrorKind::ConnectionRefused => {
+            Err(format!("who has the socket that is there cannot be told: {error}; remove it or choose another path"))
+        }
         Err(_) => std::fs::remove_file(path).map_err(|error| format!("the stale socket cannot be removed: {error}")),
     }
 }

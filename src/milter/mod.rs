@@ -13,10 +13,12 @@ mod session;
 mod state;
 mod stream;
 mod verifying;
+mod view;
 mod wire;
 
 pub use listen::ListenError;
 pub use server::Server;
+pub use view::View;
 
 use crate::config::Listener;
 use arc_swap::ArcSwap;

@@ -141,7 +141,7 @@ impl Facts<'_> {
         let domain = self.settings.domain_for(&author).ok_or_else(|| Why::NoKey(author.clone()))?;
         match signing.sender {
             SenderRule::Any => {}
-            SenderRule::Envelope if self.envelope_fits(domain) => {}
+            SenderRule::Envelope if self.envelope_fits(domain, &author) => {}
             SenderRule::Envelope => return Err(Why::EnvelopeSender(author)),
             SenderRule::User if self.user_fits(domain, &author) => {}
             SenderRule::User => return Err(Why::User(author)),
@@ -154,10 +154,10 @@ impl Facts<'_> {
         self.header.named(name).any(|field| field.value().trim_ascii() == value.as_bytes())
     }
 
-    /// The envelope sender is within the domain; the null sender is exempt.
-    fn envelope_fits(&self, domain: &Domain) -> bool {
+    /// The envelope sender is within the domain. The null sender says nothing: with it, a user has to fit instead.
+    fn envelope_fits(&self, domain: &Domain, author: &DomainName) -> bool {
         match address::reverse_path(self.mail_from) {
-            Ok(ReversePath::Null) => true,
+            Ok(ReversePath::Null) => self.user_fits(domain, author),
             Ok(ReversePath::Mailbox(sender)) => sender.domain.is_within(&domain.name),
             Err(_) => false,
         }
@@ -418,6 +418,12 @@ mod tests {
         assert!(decide(&envelope).starts_with("pass: the envelope sender is not within"));
         for mail_from in ["<b@example.com>", "<b@bounce.example.com>", "<>"] {
             assert_eq!(decide(&Mail { mail_from, sender_rule: "envelope", ..OURS }), "sign example.com", "{mail_from}");
+        }
+        for (user, want) in
+            [("bob", "pass"), ("bob@other.example", "pass"), ("alice", "sign"), ("bob@example.com", "sign")]
+        {
+            let mail = Mail { sender_rule: "envelope", user: Some(user), mail_from: "<>", ..OUTSIDE };
+            assert!(decide(&mail).starts_with(want), "{user}: {}", decide(&mail));
         }
         for (user, mail_from, want) in [
             (Some("alice"), "<x@y.example>", "sign"),

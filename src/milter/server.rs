@@ -7,15 +7,26 @@ use super::{
     diagnosing::Diagnosing,
     listen::{self, Acceptor, Bound, ListenError},
     state::{Active, Open, Shared},
+    view::View,
 };
 use crate::{
     config::{Listener, MAX_CONNECTIONS, Settings, Socket},
     event::Journal,
     sign::selfcheck::Checked,
+    watch::{Basis, Keeper, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
-use std::{io, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 use tokio::{sync::watch, task::JoinHandle};
 
 /// A milter that serves its listeners.
@@ -24,6 +35,8 @@ pub struct Server {
     running: Vec<Running>,
     /// Listeners that a reload took out of the settings: they take no new connections, and those that are open go on.
     leaving: Vec<Running>,
+    /// Who looks at the records of our own keys, if somebody does.
+    keeper: Option<Keeper>,
 }
 
 /// One listener that is served.
@@ -54,20 +67,42 @@ impl Server {
             .collect::<Result<_, ListenError>>()?;
         let host = host_name();
         let shared = Arc::new(Shared {
-            journal,
+            recall: Recall::new(journal.clone()),
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
             diagnosing: Diagnosing::default(),
-            active: ArcSwap::from_pointee(Active::new(settings, None, &host)),
+            watch: Arc::default(),
+            active: ArcSwap::from_pointee(Active::new(settings, None, &host, journal.metrics())),
+            stopping: AtomicBool::new(false),
+            journal,
             host,
         });
         let running = bound.into_iter().map(|(listener, bound)| Running::serve(&shared, listener, bound)).collect();
-        Ok(Server { shared, running, leaving: Vec::new() })
+        Ok(Server { shared, running, leaving: Vec::new(), keeper: None })
     }
 
     /// Where each listener listens, in the order of the settings: the real port where port 0 was configured.
     pub fn addresses(&self) -> Vec<String> {
         self.running.iter().map(|running| running.address.clone()).collect()
+    }
+
+    /// What others may look at while it serves.
+    pub fn view(&self) -> View {
+        View::new(self.shared.clone())
+    }
+
+    /// Begins to look at the records of our own keys; call it once the journal knows its store, which remembers them.
+    pub fn keep_watch(&mut self) {
+        let shared = self.shared.clone();
+        let current = move || shared.active.load_full() as Arc<dyn Basis>;
+        let Shared { watch, recall, journal, host, .. } = &*self.shared;
+        let begin = || Keeper::begin(watch, recall.clone(), current, journal.clone(), host.clone());
+        self.keeper = self.keeper.take().or_else(begin);
+    }
+
+    /// How the records of our own keys stand: for the status page and the metrics.
+    pub fn watch(&self) -> Arc<Watch> {
+        self.shared.watch.clone()
     }
 
     /// The settings in force.
@@ -79,21 +114,24 @@ impl Server {
     /// changes. Messages under way end under the settings they began with.
     pub fn reload(&mut self, settings: Settings) -> Result<(), String> {
         let active = self.with_keys_in_use(settings)?;
-        let at = |listener: &Listener, error: ListenError| {
-            active.settings.listener_mistake(listener, &error.reason).to_string()
+        let listeners = &active.settings.listeners;
+        let at = |error: ListenError| match listeners.iter().find(|one| one.socket.to_string() == error.socket) {
+            Some(listener) => active.settings.listener_mistake(listener, &error.reason).to_string(),
+            None => error.to_string(),
         };
-        let mut added = Vec::new();
-        for listener in &active.settings.listeners {
+        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        for listener in listeners {
             match self.running.iter().find(|running| listen::same_place(&running.socket, &listener.socket)) {
                 Some(running) if running.socket == listener.socket => {}
-                Some(_) => listen::resettle(&listener.socket).map_err(|error| at(listener, error))?,
-                None => {
-                    added.push((listener.clone(), listen::bind(&listener.socket).map_err(|error| at(listener, error))?))
-                }
+                Some(running) => changed.push((&running.socket, &listener.socket)),
+                None => added.push((listener.clone(), listen::bind(&listener.socket).map_err(at)?)),
             }
         }
-        let wanted = active.settings.listeners.clone();
+        // Last of what can fail, since it alone is seen from outside; sockets that were opened in vain go by themselves.
+        listen::resettle(&changed).map_err(at)?;
+        let wanted = listeners.clone();
         self.shared.active.store(active);
+        self.shared.watch.reload();
         for running in &mut self.running {
             match wanted.iter().find(|listener| listen::same_place(&listener.socket, &running.socket)) {
                 Some(listener) => {
@@ -111,7 +149,7 @@ impl Server {
     /// New settings with the keys that mail is being signed with, read again from their files.
     fn with_keys_in_use(&self, settings: Settings) -> Result<Arc<Active>, String> {
         let before = self.shared.active.load();
-        let active = Active::new(settings, Some(&before), &self.shared.host);
+        let active = Active::new(settings, Some(&before), &self.shared.host, self.shared.journal.metrics());
         let in_use = before.keys.in_use();
         for domain in active.settings.domains.values() {
             if domain.keys.iter().any(|key| in_use.contains(key)) {
@@ -143,6 +181,7 @@ impl Server {
 
     /// Stops: no new connections, open sessions go on for `limits.drain`, then end after the command under way.
     pub async fn drain(self) {
+        self.shared.stopping.store(true, Ordering::Release);
         let drain = self.shared.active.load().settings.limits.drain;
         for running in &self.running {
             let _ = running.stop.send(true);

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     authres::MethodResult,
     clock,
-    config::{Action, Domain, Listener, Mode},
+    config::{Action, Domain, Listener, Mode, WhenNotReady},
     dkim::{digest::BodyHasher, write},
     event::{self, Direction, Event, MAX_RECIPIENTS, SignatureEvent},
     key::PrivateKey,
@@ -29,6 +29,7 @@ use crate::{
         message::{Envelope, Verdicts},
         spf,
     },
+    watch::Readiness,
 };
 use arc_swap::ArcSwap;
 use std::{sync::Arc, time::Instant};
@@ -54,6 +55,8 @@ struct Transaction {
     /// The header has outgrown the limit and is no longer complete.
     overflowed: bool,
     removable: Removable,
+    /// It is to be signed with a key whose published record cannot verify it.
+    not_ready: Option<Arc<Readiness>>,
     body_size: u64,
     work: Work,
 }
@@ -64,8 +67,10 @@ enum Work {
     None,
     Sign(Signing),
     Verify(Verifying),
-    /// Only what must not leave goes.
-    Clean,
+    /// Only what must not leave goes: see [`Transaction::cleaning_edits`].
+    Clean {
+        behind_filter: bool,
+    },
 }
 
 /// What signing needs.
@@ -127,6 +132,7 @@ impl Session {
             header: Header::new(),
             overflowed: false,
             removable: Removable::default(),
+            not_ready: None,
             body_size: 0,
             work: Work::None,
         });
@@ -159,30 +165,62 @@ impl Session {
         let client = self.client;
         let Some(message) = &mut self.message else { return Verdict::Accept };
         let answer = match route::route(&message.facts(client)) {
-            Route::Sign(domain) => match message.begin_signing(&domain, &self.shared.checked) {
-                Ok(()) => return Verdict::Continue,
-                Err(reason) => self.unsigned(queue_id, Some(&domain.name.to_string()), reason.into()),
-            },
+            Route::Sign(domain) => self.before_signing(queue_id, &domain),
             Route::Hold => {
                 let reason = message.too_large();
                 self.unsigned(queue_id, None, reason.into())
             }
             Route::Verify => {
                 message.go_on_verifying(client, self.shared.diagnosing.copy());
-                return Verdict::Continue;
+                Verdict::Continue
             }
             Route::Pass(why) => {
-                let clean = !message.cleaning_edits(message.listener.reinjected).is_empty();
-                let answer = self.passed(queue_id, why.direction(), why.to_string());
-                if clean && let Some(message) = &mut self.message {
-                    message.work = Work::Clean;
-                    return Verdict::Continue;
-                }
-                answer
+                let behind_filter = message.listener.reinjected;
+                self.pass_on(queue_id, why.direction(), why.to_string(), behind_filter)
             }
         };
-        self.message = None;
+        if answer != Verdict::Continue {
+            self.message = None;
+        }
         answer
+    }
+
+    /// Readies a message to be signed, unless its record is not ready and the domain rather waits or goes without.
+    fn before_signing(&mut self, queue_id: &str, domain: &Arc<Domain>) -> Verdict {
+        let Some(message) = &mut self.message else { return Verdict::Accept };
+        let when = domain.when_not_ready.unwrap_or(message.active.settings.signing.when_not_ready);
+        message.not_ready = self.shared.watch.signs(domain, clock::unix_seconds());
+        if let Some(readiness) = message.not_ready.clone() {
+            let cause = readiness.causes.first().map(|cause| format!(": {}", cause.cause)).unwrap_or_default();
+            let reason = format!("the published record of {} cannot verify it{cause}", readiness.selector);
+            match when {
+                WhenNotReady::Sign => {}
+                WhenNotReady::Skip => {
+                    let reason = format!("{reason} (when_not_ready = \"skip\")");
+                    return self.pass_on(queue_id, Direction::Out, reason, true);
+                }
+                WhenNotReady::Tempfail => {
+                    let reason = format!("{reason} (when_not_ready = \"tempfail\")");
+                    return self.unsigned(queue_id, Some(&domain.name.to_string()), reason.into());
+                }
+            }
+        }
+        match message.begin_signing(domain, &self.shared.checked) {
+            Ok(()) => Verdict::Continue,
+            Err(reason) => self.unsigned(queue_id, Some(&domain.name.to_string()), reason.into()),
+        }
+    }
+
+    /// Lets a message pass unsigned and unjudged; without what must not leave.
+    fn pass_on(&mut self, queue_id: &str, direction: Direction, reason: String, behind_filter: bool) -> Verdict {
+        let answer = self.passed(queue_id, direction, reason);
+        match &mut self.message {
+            Some(message) if !message.cleaning_edits(behind_filter).is_empty() => {
+                message.work = Work::Clean { behind_filter };
+                Verdict::Continue
+            }
+            _ => answer,
+        }
     }
 
     /// The next piece of the body.
@@ -195,7 +233,7 @@ impl Session {
                     signing.recording.iter_mut().for_each(|recording| recording.write(piece));
                 }
                 Work::Verify(verifying) => verifying.body(piece),
-                Work::None | Work::Clean => {}
+                Work::None | Work::Clean { .. } => {}
             }
         }
     }
@@ -204,13 +242,23 @@ impl Session {
     pub async fn end_of_message(&mut self, queue_id: &str) -> (Vec<Edit>, Verdict) {
         let Some(message) = &mut self.message else { return (Vec::new(), Verdict::Accept) };
         let observe = message.listener.observe;
+        let asked = Instant::now();
+        let metrics = self.shared.journal.metrics().clone();
         let (edits, verdict) = match std::mem::replace(&mut message.work, Work::None) {
-            Work::Sign(signing) => self.sign(queue_id, signing),
-            Work::Verify(verifying) => match verifying.finish(&message.header).await {
-                Some(judged) => self.verified(queue_id, judged),
-                None => (Vec::new(), Verdict::Tempfail(CANNOT_VERIFY.into())),
-            },
-            Work::Clean => (message.cleaning_edits(message.listener.reinjected), Verdict::Accept),
+            Work::Sign(signing) => {
+                let answer = self.sign(queue_id, signing);
+                metrics.sign.observe(asked.elapsed());
+                answer
+            }
+            Work::Verify(verifying) => {
+                let answer = match verifying.finish(&message.header).await {
+                    Some(judged) => self.verified(queue_id, judged),
+                    None => (Vec::new(), Verdict::Tempfail(CANNOT_VERIFY.into())),
+                };
+                metrics.verify.observe(asked.elapsed());
+                answer
+            }
+            Work::Clean { behind_filter } => (message.cleaning_edits(behind_filter), Verdict::Accept),
             Work::None => (Vec::new(), Verdict::Accept),
         };
         self.message = None;
@@ -360,6 +408,7 @@ impl Session {
             message_id: message.header.named("Message-ID").next().map(|field| text(field.value())),
             size: message.header.size() as u64 + message.body_size,
             millis: message.started.elapsed().as_millis() as u64,
+            causes: message.not_ready.as_ref().map(|readiness| readiness.causes.clone()).unwrap_or_default(),
             observed: message.listener.observe,
             ..Event::default()
         })

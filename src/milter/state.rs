@@ -2,11 +2,15 @@
 
 use super::diagnosing::Diagnosing;
 use crate::{
-    config::{MAX_CONNECTIONS, Settings, Verifying},
-    dns::{Dns, cache, live},
-    event::Journal,
+    config::{Domain, MAX_CONNECTIONS, Settings, Verifying},
+    dns::{self, Dns, cache, live},
+    event::{Journal, metrics::Metrics},
+    key::{KeyMistake, PrivateKey},
+    name::DomainName,
+    provider::Profile,
     sign::{keys::Keys, selfcheck::Checked},
     signed::recorder::Recorder,
+    watch::{Basis, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -27,6 +31,8 @@ pub struct Active {
     pub keys: Keys,
     /// Answers from DNS, kept over reloads that ask the same resolver.
     pub dns: Dns,
+    /// The same resolver without what is kept of it, and with little patience: does it answer now?
+    pub probe: Dns,
     /// Who we are in Authentication-Results.
     pub authserv_id: String,
     /// Where is kept what was signed, if any domain asks for it.
@@ -47,15 +53,29 @@ pub struct Shared {
     pub checked: Checked,
     /// Failed messages that are looked into.
     pub diagnosing: Diagnosing,
+    /// Are we on our way out?
+    pub stopping: AtomicBool,
+    /// How the records of our own keys stand.
+    pub watch: Arc<Watch>,
+    /// What was published at their names before.
+    pub recall: Recall,
 }
 
 impl Active {
     /// Settings with no key read yet, after those that were in force before.
-    pub fn new(settings: Settings, before: Option<&Active>, host: &str) -> Active {
+    pub fn new(settings: Settings, before: Option<&Active>, host: &str, metrics: &Arc<Metrics>) -> Active {
         let source = |verify: &Verifying| (verify.resolver, verify.stale);
-        let dns = match before {
-            Some(before) if source(&before.settings.verify) == source(&settings.verify) => before.dns.clone(),
-            _ => resolver(&settings.verify),
+        let (dns, probe) = match before {
+            Some(before) if source(&before.settings.verify) == source(&settings.verify) => {
+                (before.dns.clone(), before.probe.clone())
+            }
+            _ => {
+                let measured = Measured { live: resolver(&settings.verify), metrics: metrics.clone() };
+                let stale = settings.verify.stale.unwrap_or(Duration::ZERO);
+                let limits = cache::Limits { stale, ..cache::Limits::default() };
+                let dns = Dns::new(cache::Cache::new(Dns::new(measured), limits));
+                (dns, Dns::new(resolver(&settings.verify).deadline(PROBE)))
+            }
         };
         let authserv_id = settings.verify.authserv_id.clone().unwrap_or_else(|| host.to_owned());
         let known = before.and_then(|before| before.recorder.clone());
@@ -63,22 +83,63 @@ impl Active {
             Some(known) if *known.settings() == settings.signed => known,
             _ => Arc::new(Recorder::start(settings.signed.clone())),
         });
-        Active { settings, keys: Keys::default(), dns, authserv_id, recorder }
+        Active { settings, keys: Keys::default(), dns, probe, authserv_id, recorder }
     }
 }
 
-/// The resolver of the settings behind a cache. Without one, and without a readable resolv.conf(5), the name server of
+impl Basis for Active {
+    fn domain(&self, name: &DomainName) -> Option<Arc<Domain>> {
+        self.settings.domains.get(name).cloned()
+    }
+
+    fn keys(&self, domain: &Domain) -> Result<Vec<Arc<PrivateKey>>, KeyMistake> {
+        self.keys.of(domain, &self.settings.key_directory)
+    }
+
+    fn profile(&self, domain: &Domain, selector: &DomainName) -> Option<Arc<Profile>> {
+        let chosen =
+            domain.provider.as_ref().filter(|_| domain.keys.first().is_some_and(|key| key.selector == *selector));
+        chosen.map(|choice| choice.profile.clone())
+    }
+
+    fn dns(&self) -> Option<Dns> {
+        self.settings.watch.then(|| self.dns.clone())
+    }
+}
+
+/// How long a resolver may take to show that it answers: less than whoever watches the service waits.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// Name servers, and how long each of their answers took.
+struct Measured {
+    live: live::Live,
+    metrics: Arc<Metrics>,
+}
+
+impl dns::Source for Measured {
+    fn query<'a>(&'a self, name: &'a str, kind: dns::RecordType) -> dns::Pending<'a> {
+        Box::pin(async move {
+            let answer = self.live.query(name, kind).await;
+            self.metrics.answered(&answer);
+            answer
+        })
+    }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        self.live.resolvers()
+    }
+}
+
+/// The resolver of the settings. Without one, and without a readable resolv.conf(5), the name server of
 /// this machine is asked, as the C library would do.
-fn resolver(verify: &Verifying) -> Dns {
-    let live = match verify.resolver {
+fn resolver(verify: &Verifying) -> live::Live {
+    match verify.resolver {
         Some(address) => live::resolver(address),
         None => live::system().unwrap_or_else(|mistake| {
             tracing::warn!("asking the name server of this machine: {mistake}");
             live::resolver(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)))
         }),
-    };
-    let limits = cache::Limits { stale: verify.stale.unwrap_or(Duration::ZERO), ..cache::Limits::default() };
-    Dns::new(cache::Cache::new(Dns::new(live), limits))
+    }
 }
 
 /// The connections of all listeners: how many are open, how many more may be served, and word when the last one closes.

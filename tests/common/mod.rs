@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own share of these modules")]
 
+pub mod browser;
 pub mod canon;
 pub mod change;
 pub mod delivery;
@@ -27,6 +28,7 @@ pub mod seal;
 pub mod sink;
 pub mod smtp;
 pub mod source;
+pub mod status;
 pub mod suite;
 pub mod table;
 pub mod verifiers;

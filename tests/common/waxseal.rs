@@ -62,7 +62,9 @@ impl Home {
     /// Writes the settings: what they all share, then `text`.
     pub fn settings(&self, text: &str) {
         let store = if text.contains("store.url") { "" } else { "store.url = \"sqlite:events.db\"\n" };
-        let shared = format!("key_directory = \"keys\"\nlog.format = \"json\"\n{store}");
+        // No test asks a name server that it did not start.
+        let watch = if text.contains("watch.enabled") { "" } else { "watch.enabled = false\n" };
+        let shared = format!("key_directory = \"keys\"\nlog.format = \"json\"\n{store}{watch}");
         fs::write(self.path("waxseal.toml"), format!("{shared}{text}")).expect("the settings");
     }
 

@@ -36,6 +36,8 @@ pub struct Examiner {
 pub struct Checked {
     pub domain: DomainName,
     pub selector: Option<DomainName>,
+    /// The name of the profile in use, and whether it was inferred from the selector.
+    pub profile: Option<(String, bool)>,
     pub steps: Vec<Judgement>,
     pub findings: Vec<Placed>,
 }
@@ -96,7 +98,8 @@ impl Examiner {
             })
             .await;
         let steps = Steps { domain: &domain, place: &place, findings: &findings, facts: inquiry.facts() };
-        Checked { steps: steps.judge(), selector: place.selector.clone(), domain, findings }
+        let profile = place.expected.profile.as_ref().map(|profile| (profile.name.clone(), place.inferred));
+        Checked { steps: steps.judge(), selector: place.selector.clone(), profile, domain, findings }
     }
 
     /// The verdicts on a message of the domain that nobody signed.
@@ -237,7 +240,8 @@ impl Steps<'_> {
         };
         match (&entry.environment, &entry.region) {
             (Some(environment), Some(region)) => {
-                (Status::Ok, format!("{selector} is the selector of {environment} {region} at {}", profile.name))
+                let place = format!("{selector} is the selector of {environment} {region} at {}", profile.name);
+                (Status::Ok, if self.place.inferred { format!("{place}, inferred from its name") } else { place })
             }
             _ => (Status::Warning, format!("{selector} is a legacy selector of {}", profile.name)),
         }

@@ -4,16 +4,14 @@ use super::Options;
 use crate::{
     cli::{Mistake, output},
     config::{DEFAULT_FILE, Domain, Settings},
-    diagnose::case::Expected,
-    dkim::{
-        KeyType,
-        record::{Key, KeyRecord},
-    },
+    diagnose::{case::Expected, history::Published},
+    dkim::record::{Key, KeyRecord},
+    event::store::{Archive, FaultKind},
     key::PrivateKey,
     name::DomainName,
     provider::{DEFAULT_PROVIDER, Profile, Profiles},
 };
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
 /// What all domains of a run have in common.
 pub struct Expect {
@@ -24,6 +22,9 @@ pub struct Expect {
     key: Option<Key>,
     token: Option<String>,
     spf_include: Option<DomainName>,
+    replace: bool,
+    /// What the milter saw at the names of the keys, by name.
+    history: HashMap<String, Vec<Published>>,
 }
 
 /// What one domain should have.
@@ -32,6 +33,8 @@ pub struct Place {
     pub selector: Option<DomainName>,
     /// For the diagnosis.
     pub expected: Expected,
+    /// Was the profile told by the selector alone?
+    pub inferred: bool,
     /// The domain in the settings, and what became of loading its key.
     pub configured: Option<Configured>,
 }
@@ -74,7 +77,41 @@ impl Expect {
             key,
             token: options.token.clone(),
             spf_include: options.spf_include.clone(),
+            replace: options.replace,
+            history: HashMap::new(),
         })
+    }
+
+    /// Reads what the milter of these settings saw published for the domains. Outside of a runtime: databases block.
+    pub fn recall(&mut self, domains: &[DomainName]) {
+        let Some(place) = self.settings.as_ref().and_then(|settings| settings.store.place.as_ref()) else { return };
+        let mut archive = match Archive::open(place) {
+            Ok(archive) => archive,
+            // Nothing was ever kept.
+            Err(fault) if fault.kind == FaultKind::Missing => return,
+            Err(fault) => {
+                output::say(format_args!("{fault}\nthe check goes on without what was published before"));
+                return;
+            }
+        };
+        for domain in domains {
+            let Some(selector) = self.selector_of(domain) else { continue };
+            let name = format!("{selector}._domainkey.{domain}");
+            if let Ok(published) = archive.published(&name) {
+                self.history.insert(name, published);
+            }
+        }
+    }
+
+    /// The selector that a domain should have.
+    fn selector_of(&self, domain: &DomainName) -> Option<DomainName> {
+        self.selector.clone().or_else(|| self.entry(domain)?.keys.first().map(|key| key.selector.clone()))
+    }
+
+    /// The domain in the settings, where the arguments do not say what it should have.
+    fn entry(&self, domain: &DomainName) -> Option<&Arc<Domain>> {
+        let entry = self.settings.as_ref().and_then(|settings| settings.domain_for(domain));
+        entry.filter(|_| self.selector.is_none() && self.profile.is_none())
     }
 
     /// The settings, if they are at hand.
@@ -94,17 +131,19 @@ impl Expect {
 
     /// What this domain should have.
     pub fn of(&self, domain: &DomainName) -> Result<Place, Mistake> {
-        let entry = self.settings.as_ref().and_then(|settings| settings.domain_for(domain));
-        let named = self.selector.is_some() || self.profile.is_some();
-        let entry = entry.filter(|_| !named);
+        let entry = self.entry(domain);
         let key_ref = entry.and_then(|entry| entry.keys.first());
         let loaded = entry.zip(key_ref).map(|(entry, _)| self.load(entry));
-        let selector = self.selector.clone().or_else(|| key_ref.map(|key| key.selector.clone()));
-        let profile = self
+        let selector = self.selector_of(domain);
+        let history =
+            selector.as_ref().and_then(|selector| self.history.get(&format!("{selector}._domainkey.{domain}")));
+        let told = self
             .profile
             .clone()
-            .or_else(|| entry.and_then(|entry| entry.provider.as_ref()).map(|choice| choice.profile.clone()))
-            .or_else(|| self.profiles.by_selector(selector.as_ref()?).map(|(profile, _)| profile.clone()));
+            .or_else(|| entry.and_then(|entry| entry.provider.as_ref()).map(|choice| choice.profile.clone()));
+        let inferred = told.is_none();
+        let profile =
+            told.or_else(|| self.profiles.by_selector(selector.as_ref()?).map(|(profile, _)| profile.clone()));
         let (ours, configured) = match (loaded, key_ref) {
             (Some(loaded), Some(key_ref)) => {
                 let (key, loaded) = match loaded {
@@ -117,12 +156,15 @@ impl Expect {
         };
         Ok(Place {
             configured,
+            inferred: inferred && profile.is_some(),
             expected: Expected {
                 profile,
                 selector: selector.clone(),
                 token: self.token.clone(),
                 key: self.key.clone().or(ours),
+                replace: self.replace,
                 spf_include: self.spf_include.clone(),
+                history: history.cloned().unwrap_or_default(),
                 known: Some(self.profiles.clone()),
                 ..Expected::default()
             },
@@ -159,10 +201,8 @@ fn settings(options: &Options) -> Result<Option<Settings>, Mistake> {
 /// The public half of a private key.
 fn private(file: &Path) -> Result<Key, Mistake> {
     let directory = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let load = |wanted| PrivateKey::load(file, directory, wanted, None);
-    let key = load(KeyType::Rsa).or_else(|mistake| load(KeyType::Ed25519).map_err(|_| mistake));
-    let key = key.map_err(|mistake| Mistake::new(format!("--key: {mistake}")))?;
-    KeyRecord::read(key.public_record().as_bytes())
+    let record = PrivateKey::record_of(file, directory).map_err(|mistake| Mistake::new(format!("--key: {mistake}")))?;
+    KeyRecord::read(record.as_bytes())
         .key
         .ok_or_else(|| Mistake::new(format!("--key: {}: its public half cannot be read", file.display())))
 }

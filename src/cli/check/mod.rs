@@ -57,6 +57,9 @@ pub struct Options {
     /// A file with the public key, or the record, that should be published
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
+    /// Where another key is published: show the record to replace it, since nobody signs with it any more
+    #[arg(long)]
+    replace: bool,
     /// The token that must stand at the domain
     #[arg(long, value_name = "TEXT")]
     token: Option<String>,
@@ -90,7 +93,7 @@ const MANY: usize = 5;
 
 /// Checks the domains.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
-    let expect = expect::Expect::new(&options)?;
+    let mut expect = expect::Expect::new(&options)?;
     let domains = if options.all { expect.configured()? } else { options.domains.clone() };
     let directory = options.postfix.as_deref();
     let audited = directory.map(|folder| postfix::Audited::new(folder, expect.settings())).transpose()?;
@@ -98,6 +101,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
         output::write(if options.json { report::alone(audited.value()) } else { audited.text(Paint::stdout()) })?;
         return Ok(audited.exit());
     }
+    expect.recall(&domains);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

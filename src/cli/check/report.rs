@@ -10,6 +10,8 @@ struct Report<'a> {
     schema: &'static str,
     domain: &'a str,
     selector: Option<&'a str>,
+    /// The provider's profile whose demands were made.
+    profile: Option<Value>,
     steps: Vec<Step<'a>>,
     findings: Vec<Entry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +40,7 @@ pub fn json(checked: &Checked, postfix: Option<Value>) -> String {
         schema: "waxseal.check/1",
         domain: checked.domain.as_str(),
         selector: checked.selector.as_ref().map(|name| name.as_str()),
+        profile: checked.profile.as_ref().map(|(name, inferred)| json!({ "name": name, "inferred": inferred })),
         steps: steps.collect(),
         findings: entries(&checked.findings),
         postfix,

@@ -33,14 +33,14 @@ impl Lines {
         let result = word(event.result.as_deref().unwrap_or("-"));
         let result = match (event.action, result.as_str()) {
             (Action::Diagnose, _) => self.paint.dim("-".to_owned()),
-            (_, "pass") => self.paint.good(result),
+            (_, "pass" | "ready") => self.paint.good(result),
             (_, "none" | "neutral" | "-") => self.paint.dim(result),
-            (_, "fail" | "permerror" | "policy" | "temperror") => self.paint.bad(result),
+            (_, "fail" | "permerror" | "policy" | "temperror" | "not-ready") => self.paint.bad(result),
             _ => self.paint.odd(result),
         };
         let (author, signer) = (event.from_domain.as_deref(), event.domain.as_deref());
         let domain = match event.action {
-            Action::Sign => signer.or(author),
+            Action::Sign | Action::Watch => signer.or(author),
             Action::Verify | Action::Pass | Action::Diagnose => author.or(signer),
         };
         let queue_id = if event.queue_id.is_empty() { "-" } else { &event.queue_id };
@@ -70,7 +70,10 @@ impl Lines {
             (Action::Sign, _) if event.result.as_deref() == Some("pass") => {
                 let selectors: Vec<_> =
                     event.signatures.iter().map(|signature| format!("s={}", word(&signature.selector))).collect();
-                selectors.join(" ")
+                match event.causes.is_empty() {
+                    true => selectors.join(" "),
+                    false => format!("{} {}", selectors.join(" "), causes(event)),
+                }
             }
             (Action::Pass, Direction::In) => reason.unwrap_or_default(),
             (Action::Sign | Action::Pass, _) => {
@@ -82,13 +85,21 @@ impl Lines {
                 let reason = reason.map(|reason| format!("({reason})"));
                 spf.into_iter().chain(dmarc).chain(reason).collect::<Vec<_>>().join(" ")
             }
-            (Action::Diagnose, _) => {
-                let causes =
-                    event.causes.iter().map(|found| format!("{} ({})", word(&found.cause), word(&found.confidence)));
-                causes.collect::<Vec<_>>().join(", ")
+            (Action::Diagnose, _) => causes(event),
+            (Action::Watch, _) => {
+                let selector = event.selector.as_deref().map(|selector| format!("s={}", word(selector)));
+                let causes = Some(causes(event)).filter(|causes| !causes.is_empty());
+                let reason = reason.map(|reason| format!("({reason})"));
+                selector.into_iter().chain(causes).chain(reason).collect::<Vec<_>>().join(" ")
             }
         }
     }
+}
+
+/// The causes, each with how sure it is.
+fn causes(event: &Event) -> String {
+    let causes = event.causes.iter().map(|found| format!("{} ({})", word(&found.cause), word(&found.confidence)));
+    causes.collect::<Vec<_>>().join(", ")
 }
 
 /// From whom to whom.

@@ -91,6 +91,7 @@ enum Word {
     Verify,
     Pass,
     Diagnose,
+    Watch,
 }
 
 #[derive(Subcommand)]
@@ -157,6 +158,7 @@ impl Which {
                 Word::Verify => Action::Verify,
                 Word::Pass => Action::Pass,
                 Word::Diagnose => Action::Diagnose,
+                Word::Watch => Action::Watch,
             }),
         }
     }

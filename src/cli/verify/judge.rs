@@ -9,7 +9,7 @@ use crate::{
     },
     diagnose::{
         self, Placed,
-        case::{Case, Expected},
+        case::{Case, Expected, InUse},
     },
     dns::{
         Dns,
@@ -58,6 +58,8 @@ pub struct Judged {
     pub verdicts: Verdicts,
     /// How it stands.
     pub standing: Standing,
+    /// The profile whose demands were made, if any.
+    pub profile: Option<InUse>,
     /// Why SPF was not judged.
     pub spf_missing: Option<&'static str>,
     pub notes: Vec<Note>,
@@ -90,6 +92,7 @@ impl Judge {
             file: file.to_owned(),
             at: self.at,
             from: author(header),
+            profile: self.expected.profile_in_use(&verdicts.dkim),
             authentication_results: verdicts.results(&self.authserv_id).to_string(),
             verdicts,
             standing,

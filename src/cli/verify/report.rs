@@ -22,9 +22,17 @@ struct Report<'a> {
     spf: Spf<'a>,
     dmarc: Dmarc<'a>,
     arc: Arc<'a>,
+    /// The provider's profile whose demands were made.
+    profile: Option<Profile<'a>>,
     findings: Vec<Entry<'a>>,
     notes: Vec<String>,
     authentication_results: &'a str,
+}
+
+#[derive(Serialize)]
+struct Profile<'a> {
+    name: &'a str,
+    inferred: bool,
 }
 
 #[derive(Serialize)]
@@ -112,6 +120,10 @@ pub fn json(judged: &Judged) -> String {
         spf: spf(judged),
         dmarc: dmarc(&verdicts.dmarc),
         arc: arc(&verdicts.arc),
+        profile: judged
+            .profile
+            .as_ref()
+            .map(|in_use| Profile { name: &in_use.profile.name, inferred: in_use.inferred_from.is_some() }),
         findings: entries(&judged.findings),
         notes: judged.notes.iter().map(ToString::to_string).chain(judged.record_note.clone()).collect(),
         authentication_results: &judged.authentication_results,

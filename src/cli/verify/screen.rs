@@ -9,6 +9,7 @@ use crate::{
         Exit, findings, input,
         paint::{self, Paint},
     },
+    diagnose::case::InUse,
     verify::{
         Word,
         arc::ArcResult,
@@ -55,10 +56,16 @@ pub fn text(judged: &Judged, paint: Paint) -> String {
         }
     }
     if verdicts.arc.result != Word::None {
-        screen.chain(&verdicts.arc);
-    }
-    if verdicts.arc.instances > 0 {
         screen.arc(&verdicts.arc);
+    }
+    if let Some(InUse { profile, inferred_from: Some(selector) }) = &judged.profile
+        && !judged.findings.is_empty()
+    {
+        screen.line(
+            "as of",
+            &profile.name,
+            &format!("inferred from the selector {selector}; --provider names another"),
+        );
     }
     for note in &judged.notes {
         screen.line("note", &"", &note.to_string());
@@ -118,16 +125,6 @@ impl Screen {
         }
     }
 
-    fn chain(&mut self, chain: &ArcResult) {
-        let sealer = chain.sealers.last().and_then(|sealer| sealer.domain.as_ref());
-        let why = match (&chain.reason, sealer) {
-            (Some(reason), _) => reason.to_string(),
-            (None, Some(sealer)) => format!("{} sealed, the last of {}", sealer, chain.instances),
-            (None, None) => String::new(),
-        };
-        self.result("arc", chain.result.as_str(), &why);
-    }
-
     fn spf(&mut self, outcome: &spf::Outcome) {
         let identity = match outcome.scope {
             spf::Scope::MailFrom => "MAIL FROM",
@@ -143,6 +140,7 @@ impl Screen {
         let sealers = sealers.collect::<Vec<_>>().join(", ");
         let why = match &chain.reason {
             Some(reason) => reason.to_string(),
+            None if sealers.is_empty() => String::new(),
             None => format!("sealed by {sealers}, the first one first"),
         };
         self.result("arc", chain.result.as_str(), &why);

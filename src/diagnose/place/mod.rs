@@ -9,8 +9,10 @@ mod sibling;
 
 use super::{
     case::{KeyCase, Match, Oracle},
-    finding::{Confidence, Effect, Finding, hexadecimal},
+    finding::{Confidence, Effect, Finding, Value, hexadecimal},
+    history,
     register::{changed, place as causes},
+    report::time,
 };
 use crate::{
     dkim::record::{Key, KeyFault, KeyRecord},
@@ -52,10 +54,26 @@ fn absent(key: &KeyCase<'_>) -> Vec<Finding> {
     // What is only possible follows the fact.
     let at = findings.iter().filter(|finding| finding.confidence == Confidence::Likely).count();
     findings.insert(at, missing);
-    if !explained {
-        findings.extend(deleted(key));
+    match removed(key) {
+        Some(removed) => findings.insert(0, removed),
+        None if !explained => findings.extend(deleted(key)),
+        None => {}
     }
     findings
+}
+
+/// The right key was seen at the name, and now there is nothing.
+fn removed(key: &KeyCase<'_>) -> Option<Finding> {
+    let (published, found) = history::last_good(key)?;
+    let name = key.name();
+    let claim = format!("the right key stood at {name} until {}, and nothing stands there now", time(published.last));
+    let finding = Finding::breaks(&changed::RECORD_DELETED, Confidence::Certain, claim)
+        .dns("the question for the key", key.answer)
+        .key("the key that stood there", &found)
+        .with("first seen", Value::Time(published.first))
+        .with("last seen", Value::Time(published.last))
+        .fix(format!("publish the record again at {name}, as it was"));
+    Some(history::restoring(finding, &name, published))
 }
 
 /// The fact itself, with how far the name exists.
@@ -237,7 +255,7 @@ fn is_damaged_record(text: &[u8]) -> bool {
 }
 
 /// The record of a key that is at hand.
-fn record_of(key: &Key) -> String {
+pub(super) fn record_of(key: &Key) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     match key {
         Key::Rsa { der, .. } => format!("v=DKIM1; k=rsa; p={}", STANDARD.encode(der)),

@@ -523,6 +523,8 @@ causes! {
     /// It never fails by it: mail of strangers passes.
     /// # How it comes about
     /// A network was entered with a prefix such as `/0` or `/8`, or a record is included that lets everybody send.
+    /// Where the client was let in by a network larger than a /16, a note says so: providers have such blocks, and share
+    /// them among their customers.
     /// # What to do
     /// Name the addresses that send, and no more.
     /// # Not this

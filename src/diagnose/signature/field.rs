@@ -56,7 +56,9 @@ fn named(problem: &Problem) -> Said {
         Problem::IdentityOutsideDomain => {
             (&causes::IDENTITY_OUTSIDE_DOMAIN, claim, "leave i= out, or set it to @ and the domain of d=")
         }
-        Problem::Algorithm(_) => (&causes::ALGORITHM_UNSUPPORTED, claim, "set the signer to rsa-sha256"),
+        Problem::Algorithm(named) if !named.is_empty() => {
+            (&causes::ALGORITHM_UNSUPPORTED, claim, "set the signer to rsa-sha256")
+        }
         Problem::BodyHashLength(_) => (&causes::BH_LENGTH_MISMATCH, claim, "set the signer to rsa-sha256"),
         Problem::Base64(_) => (
             &causes::SIGNATURE_CORRUPT,
@@ -69,6 +71,7 @@ fn named(problem: &Problem) -> Said {
         Problem::Tags(_)
         | Problem::Missing(_)
         | Problem::Version(_)
+        | Problem::Algorithm(_)
         | Problem::Canonicalization(_)
         | Problem::Name(..)
         | Problem::Identity(_)

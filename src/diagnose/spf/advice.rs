@@ -22,6 +22,10 @@ use std::net::Ipv4Addr;
 /// block of a /16.
 const BROAD: (u8, u8) = (8, 16);
 
+/// The largest network that lets a client in without a word about it: larger ones are shared by many senders, some of
+/// them strangers to the domain. Large providers have such blocks, so it is no danger by itself.
+const SHARED: u8 = 16;
+
 /// The answer that fits into UDP without EDNS (RFC 1035 §4.2.1, RFC 7208 §3.4).
 const SMALL: usize = 512;
 
@@ -40,6 +44,9 @@ pub fn findings(judged: &Judged<'_>, outcome: &Outcome, known: &[Finding]) -> Ve
     }
     if outcome.result == SpfResult::SoftFail {
         found.extend(softfail(judged, outcome));
+    }
+    if outcome.result == SpfResult::Pass && found.iter().all(|finding| finding.cause != &causes::TOO_BROAD) {
+        found.extend(of_pass(judged, outcome));
     }
     // Beside a cause, only what is dangerous: how the record could end better would contradict the repair.
     let dangers = [&causes::PLUS_ALL, &causes::TOO_BROAD, &causes::PTR_USED, &causes::SOFTFAIL_POLICY];
@@ -163,6 +170,33 @@ pub fn broad(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
             .text(&format!("the record of {}", sight.domain), caret(record.as_bytes(), term.range.clone()))
             .fix(step),
     )
+}
+
+/// The term that let this client in, if it lets in very many beside it.
+fn of_pass(judged: &Judged<'_>, outcome: &Outcome) -> Option<Finding> {
+    let (visit, term) = super::term_at(outcome, outcome.path.last()?)?;
+    let record = visit.record.as_ref()?;
+    let TermKind::Directive { mechanism, .. } = &term.kind else { return None };
+    let (effect, what) = match mechanism {
+        Mechanism::Ip4(network, prefix) if *prefix < SHARED && !is_local(*network) => (Effect::Note, shared(*prefix)),
+        Mechanism::A(_, prefix) | Mechanism::Mx(_, prefix) if outcome.client_ip.is_ipv4() && prefix.ip4 < SHARED => {
+            (Effect::Note, shared(prefix.ip4))
+        }
+        Mechanism::Exists(name) if name.macros().next().is_none() => (Effect::Risk, "every client".to_owned()),
+        _ => return None,
+    };
+    let word = record.text(term.range.clone());
+    let claim = format!("{word} in the record of {} let this client in, and lets in {what}", visit.domain);
+    Some(
+        judged
+            .finding(&causes::TOO_BROAD, effect, Confidence::Certain, claim)
+            .text(&format!("the record of {}", visit.domain), caret(record.as_bytes(), term.range.clone()))
+            .fix(format!("see whether all of {word} are hosts that send for the domain, and name fewer if not")),
+    )
+}
+
+fn shared(prefix: u8) -> String {
+    format!("the {} addresses of its network", 1u64 << (32 - u32::from(prefix.min(32))))
 }
 
 /// Networks that nobody can send from across the Internet.

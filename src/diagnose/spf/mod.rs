@@ -21,7 +21,7 @@ mod tree;
 mod whole;
 
 use super::{
-    case::{Case, Facts},
+    case::{Case, Facts, InUse},
     finding::{Confidence, Effect, Finding, Subject},
     register::{Cause, spf as causes},
 };
@@ -108,11 +108,10 @@ impl<'a> From<&'a Visit> for Sight<'a> {
 
 impl<'a> Judged<'a> {
     fn new(case: &'a Case<'a>, domain: Option<&'a DomainName>, outcome: Option<&'a Outcome>) -> Judged<'a> {
-        let selectors = case.verdicts.dkim.iter().map(|result| result.signature.selector.as_ref());
-        let profile = selectors.chain([None]).find_map(|selector| case.expected.profile_of(selector));
-        let demand = match (&case.expected.spf_include, &profile) {
+        let in_use = case.expected.profile_in_use(&case.verdicts.dkim);
+        let demand = match (&case.expected.spf_include, &in_use) {
             (Some(include), _) => Some(Demand { include: include.clone(), who: "your provider".into() }),
-            (None, Some((profile, _))) => {
+            (None, Some(InUse { profile, .. })) => {
                 profile.spf_include.clone().map(|include| Demand { include, who: profile.title.clone() })
             }
             (None, None) => None,

@@ -2,6 +2,7 @@
 
 use super::{
     database::{self, Database, Fault, FaultKind, Row, Value},
+    notes::{self, Watched},
     rows::{self, COLUMNS, Ids, Kept},
     schema,
     sqlite::Sqlite,
@@ -9,6 +10,7 @@ use super::{
 use crate::{
     clock,
     config::Place,
+    diagnose::history::Published,
     event::{Action, Event},
 };
 
@@ -171,7 +173,7 @@ impl Archive {
     /// The From domains with the most mail.
     pub fn domains(&mut self, filter: &Filter, most: usize) -> Result<Vec<DomainCount>, Fault> {
         let (mut query, name) = Query::by_name(filter);
-        query.and("FACT.action <> 'diagnose'", []);
+        query.and("FACT.action NOT IN ('diagnose', 'watch')", []);
         let rows = self.ask(
             query,
             &format!("{name}, COUNT(*), {SIGNED}, {REFUSED}, {PASSED}, {AUTHENTIC}, {FAILED}"),
@@ -250,6 +252,28 @@ impl Archive {
     pub fn oldest(&mut self) -> Result<Option<i64>, Fault> {
         let rows = self.0.ask("SELECT id FROM waxseal_events ORDER BY id LIMIT 1", &[])?;
         Ok(rows.into_iter().next().map(|mut row| rows::millis_of(row.number())))
+    }
+
+    /// What was published at this name; nothing where the store was made before such things were kept.
+    pub fn published(&mut self, name: &str) -> Result<Vec<Published>, Fault> {
+        match self.keeps_notes()? {
+            true => notes::published(self.0.as_mut(), name),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// What this host watched for signatures made at or after this time (seconds since 1970), the latest first, at most so
+    /// many.
+    pub fn watched(&mut self, host: &str, since: u64, most: usize) -> Result<Vec<Watched>, Fault> {
+        match self.keeps_notes()? {
+            true => notes::watched(self.0.as_mut(), host, since, most),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// Has it the tables of the second version?
+    fn keeps_notes(&mut self) -> Result<bool, Fault> {
+        schema::version(self.0.as_mut()).map(|version| version >= 2)
     }
 
     fn events(&mut self, query: Query, order: &str, most: usize) -> Result<Vec<(Cursor, Event)>, Fault> {

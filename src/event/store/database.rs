@@ -21,7 +21,7 @@ pub(super) enum Value {
 pub(super) struct Row(std::vec::IntoIter<Value>);
 
 /// An open database.
-pub(super) trait Database {
+pub(super) trait Database: Send {
     /// Runs statements without values.
     fn run(&mut self, statements: &str) -> Result<(), Fault>;
     /// Runs one statement, and gives the number of rows that it changed.

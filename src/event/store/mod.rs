@@ -6,6 +6,7 @@
 
 mod archive;
 mod database;
+mod notes;
 mod postgres;
 mod retention;
 mod rows;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use archive::{Archive, CauseCount, Cursor, DomainCount, Filter, Outcome, Slot};
 pub use database::{Fault, FaultKind};
+pub use notes::{Note, Watched};
 
 use super::Event;
 use crate::config;
@@ -58,9 +60,16 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    events: VecDeque<Event>,
+    items: VecDeque<Item>,
     bytes: usize,
     closing: bool,
+}
+
+/// One thing that waits.
+#[derive(Debug)]
+enum Item {
+    Event(Box<Event>),
+    Note(Note),
 }
 
 impl Store {
@@ -92,26 +101,21 @@ impl Store {
 
     /// How many events wait to be written.
     pub fn waiting(&self) -> usize {
-        self.queue.lock().events.len()
+        self.queue.lock().items.len()
     }
 
     /// Takes an event, without waiting.
     pub fn keep(&self, event: Event) {
-        let size = size(&event);
-        let mut waiting = self.queue.lock();
-        if waiting.events.len() < MOST_WAITING && waiting.bytes + size <= MOST_BYTES {
-            waiting.bytes += size;
-            waiting.events.push_back(event);
-            drop(waiting);
-            self.queue.woken.notify_one();
-            return;
-        }
-        let count = waiting.events.len();
-        drop(waiting);
+        let Err(count) = self.queue.take(Item::Event(Box::new(event))) else { return };
         self.queue.dropped.fetch_add(1, Ordering::Relaxed);
         if !self.queue.losing.swap(true, Ordering::Relaxed) {
             tracing::error!("events are being lost for the store, {count} wait for it already; the log has them");
         }
+    }
+
+    /// Takes a note, without waiting. One that finds no room is written when it is made anew.
+    pub fn note(&self, note: Note) {
+        let _ = self.queue.take(Item::Note(note));
     }
 
     /// Writes what waits and ends, after some seconds at most.
@@ -119,7 +123,7 @@ impl Store {
         self.queue.close();
         let mut ended = self.ended.clone();
         if tokio::time::timeout(CLOSING, ended.wait_for(|ended| *ended)).await.is_err() {
-            let left = self.queue.lock().events.len();
+            let left = self.queue.lock().items.len();
             tracing::warn!("the store did not take its last events in time; {left} or more are only in the log");
         }
     }
@@ -137,14 +141,32 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a thing, if there is room for it; otherwise tells how many wait.
+    fn take(&self, item: Item) -> Result<(), usize> {
+        let size = size(&item);
+        let mut waiting = self.lock();
+        if waiting.items.len() >= MOST_WAITING || waiting.bytes + size > MOST_BYTES {
+            return Err(waiting.items.len());
+        }
+        waiting.bytes += size;
+        waiting.items.push_back(item);
+        drop(waiting);
+        self.woken.notify_one();
+        Ok(())
+    }
+
     fn close(&self) {
         self.lock().closing = true;
         self.woken.notify_all();
     }
 }
 
-/// What an event takes in memory, about.
-fn size(event: &Event) -> usize {
+/// What a thing takes in memory, about.
+fn size(item: &Item) -> usize {
+    let event = match item {
+        Item::Event(event) => event,
+        Item::Note(note) => return size_of::<Item>() + note.size(),
+    };
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
     let signatures = event.signatures.iter().map(|signature| {
         128 + signature.domain.capacity()
@@ -166,7 +188,8 @@ fn size(event: &Event) -> usize {
         &event.from_domain,
         &event.message_id,
     ];
-    size_of::<Event>()
+    size_of::<Item>()
+        + size_of::<Event>()
         + [&event.time, &event.host, &event.queue_id, &event.mail_from].map(String::capacity).iter().sum::<usize>()
         + options.into_iter().map(text).sum::<usize>()
         + event.rcpt_to.iter().map(|recipient| 24 + recipient.capacity()).sum::<usize>()

@@ -2,7 +2,7 @@
 
 use super::{
     database::{Database, Fault, Row},
-    rows,
+    notes, rows,
 };
 use crate::{clock, config};
 
@@ -16,6 +16,7 @@ pub(super) fn forget(database: &mut dyn Database, settings: &config::Store) -> R
         let oldest = clock::unix_seconds().saturating_sub(age.as_secs());
         deleted += delete_before(database, rows::at(i64::try_from(oldest).unwrap_or(0) * 1000))?;
     }
+    deleted += notes::forget(database, settings)?;
     while let Some(bytes) = database.bytes()?
         && bytes > settings.max_bytes
     {

@@ -10,9 +10,12 @@ pub(super) const CLOCK_BITS: u32 = 21;
 
 /// Each step makes the version of its number, from 1. `{key}`, `{id}` and `{only}` differ between the databases.
 ///
+/// What was published at a name is told apart by a digest, since a record can be longer than an index takes.
+///
 /// A name repeats what is counted, so that a domain's summary reads one stretch of one table; `main` marks the one name
 /// under which an event is counted.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE waxseal_events (
     id {id}, host TEXT NOT NULL, action TEXT NOT NULL, direction TEXT NOT NULL, queue_id TEXT NOT NULL,
     domain TEXT, selector TEXT, result TEXT, reason TEXT, signatures TEXT NOT NULL, spf TEXT, dmarc TEXT,
@@ -30,7 +33,16 @@ CREATE TABLE waxseal_names (
 CREATE TABLE waxseal_causes (
     cause TEXT NOT NULL, id BIGINT NOT NULL, host TEXT NOT NULL, confidence TEXT NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (cause, id, host)){only};
-"];
+",
+    "
+CREATE TABLE waxseal_published (
+    name TEXT NOT NULL, digest TEXT NOT NULL, record TEXT NOT NULL, ours BIGINT NOT NULL, first_seen BIGINT NOT NULL,
+    last_seen BIGINT NOT NULL, times BIGINT NOT NULL, PRIMARY KEY (name, digest)){only};
+CREATE TABLE waxseal_watched (
+    host TEXT NOT NULL, domain TEXT NOT NULL, selector TEXT NOT NULL, signed BIGINT NOT NULL, state TEXT NOT NULL,
+    since BIGINT NOT NULL, causes TEXT NOT NULL, PRIMARY KEY (host, domain, selector)){only};
+",
+];
 
 /// Brings the tables up to date; makes them in an empty database.
 pub(super) fn migrate(database: &mut dyn Database) -> Result<(), Fault> {

@@ -4,8 +4,9 @@
 //! wrong is said once, and once more when it is over. A damaged file is moved aside.
 
 use super::{
-    Queue,
+    Item, Queue,
     database::{self, Database, Fault, FaultKind},
+    notes::{self, Note},
     retention,
     rows::{self, Ids, Kept},
     schema, sqlite,
@@ -50,7 +51,7 @@ pub(super) fn write(queue: &Queue, settings: &config::Store) {
         since_tidy: 0,
     };
     // Said at the start and not with the first message, where the operator still looks.
-    match writer.attempt(&[]) {
+    match writer.attempt(&Batch::default()) {
         Err(fault) if fault.kind == FaultKind::Corrupt && writer.moved_aside(&fault) => {}
         Err(fault) => writer.failed(&fault),
         Ok(()) => {}
@@ -75,11 +76,30 @@ struct Writer<'a> {
     since_tidy: usize,
 }
 
+/// What one transaction writes.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Kept>,
+    notes: Vec<Note>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.events.len() + self.notes.len()
+    }
+
+    /// Each thing by itself.
+    fn apart(self) -> impl Iterator<Item = Batch> {
+        let events = self.events.into_iter().map(|event| Batch { events: vec![event], notes: Vec::new() });
+        events.chain(self.notes.into_iter().map(|note| Batch { events: Vec::new(), notes: vec![note] }))
+    }
+}
+
 impl Writer<'_> {
     /// Waits for events; `None` when no more will come.
-    fn next_batch(&mut self) -> Option<Vec<Kept>> {
+    fn next_batch(&mut self) -> Option<Batch> {
         let mut waiting = self.queue.lock();
-        while waiting.events.is_empty() {
+        while waiting.items.is_empty() {
             if waiting.closing {
                 return None;
             }
@@ -94,23 +114,30 @@ impl Writer<'_> {
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         let until = Instant::now() + GATHER;
-        while waiting.events.len() < BATCH && !waiting.closing {
+        while waiting.items.len() < BATCH && !waiting.closing {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             waiting = self.queue.woken.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let count = waiting.events.len().min(BATCH);
-        let events: Vec<_> = waiting.events.drain(..count).collect();
-        let bytes: usize = events.iter().map(super::size).sum();
+        let count = waiting.items.len().min(BATCH);
+        let items: Vec<_> = waiting.items.drain(..count).collect();
+        let bytes: usize = items.iter().map(super::size).sum();
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
         drop(waiting);
-        Some(events.into_iter().map(|event| self.ids.give(event)).collect())
+        let mut batch = Batch::default();
+        for item in items {
+            match item {
+                Item::Event(event) => batch.events.push(self.ids.give(*event)),
+                Item::Note(note) => batch.notes.push(note),
+            }
+        }
+        Some(batch)
     }
 
     /// Writes a batch, however long that takes; gives it up only when the store is closed.
-    fn store(&mut self, batch: Vec<Kept>) {
+    fn store(&mut self, batch: Batch) {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.attempt(&batch) {
@@ -119,7 +146,7 @@ impl Writer<'_> {
                     return self.succeeded();
                 }
                 Err(fault) if fault.kind == FaultKind::Event && batch.len() > 1 => {
-                    return batch.into_iter().for_each(|kept| self.store(vec![kept]));
+                    return batch.apart().for_each(|one| self.store(one));
                 }
                 Err(fault) if fault.kind == FaultKind::Event => {
                     tracing::warn!("one event is not stored: {fault}");
@@ -138,7 +165,7 @@ impl Writer<'_> {
     }
 
     /// One try, on a database that is opened for it where none is open.
-    fn attempt(&mut self, batch: &[Kept]) -> Result<(), Fault> {
+    fn attempt(&mut self, batch: &Batch) -> Result<(), Fault> {
         let database = match &mut self.database {
             Some(database) => database,
             None => {
@@ -149,10 +176,11 @@ impl Writer<'_> {
         };
         let mut write = || {
             database.run("BEGIN")?;
-            rows::insert(database.as_mut(), batch)?;
+            rows::insert(database.as_mut(), &batch.events)?;
+            notes::write(database.as_mut(), &batch.notes)?;
             database.run("COMMIT")
         };
-        let outcome = if batch.is_empty() { Ok(()) } else { write() };
+        let outcome = if batch.len() == 0 { Ok(()) } else { write() };
         if let Err(fault) = &outcome {
             let usable = database.run("ROLLBACK").is_ok() && fault.kind == FaultKind::Event;
             self.database = self.database.take().filter(|_| usable);
@@ -188,7 +216,7 @@ impl Writer<'_> {
         if self.trouble.is_none() && !losing {
             return;
         }
-        if losing && !self.queue.lock().events.is_empty() {
+        if losing && !self.queue.lock().items.is_empty() {
             return;
         }
         let lost = self.queue.dropped.load(Ordering::Relaxed);
@@ -239,8 +267,8 @@ impl Writer<'_> {
     /// The store was closed while its database failed.
     fn give_up(&self, batch: usize) {
         let mut waiting = self.queue.lock();
-        let count = batch + waiting.events.len();
-        waiting.events.clear();
+        let count = batch + waiting.items.len();
+        waiting.items.clear();
         drop(waiting);
         self.queue.dropped.fetch_add(count as u64, Ordering::Relaxed);
         tracing::warn!("{count} events are not stored; the log has them");

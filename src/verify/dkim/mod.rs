@@ -222,17 +222,17 @@ pub(super) fn judge_digest(
     case.judge(&nothing, &FieldIndex::new(&nothing))
 }
 
-/// Marks the signatures to be judged: those of preferred domains first, then from the top. What cannot be read has its
+/// Marks the signatures to be judged: those of preferred domains first, then of names above and below them, then from
+/// the top. What cannot be read has its
 /// result already, and takes no place from what can.
 fn choose(signatures: &mut [Candidate], preferred: &[DomainName]) {
     let mut order: Vec<usize> = (0..signatures.len()).collect();
     order.sort_by_key(|&at| {
-        let aligned = signatures[at]
-            .signature
-            .domain
-            .as_ref()
-            .is_some_and(|domain| preferred.iter().any(|own| own.is_within(domain) || domain.is_within(own)));
-        (!signatures[at].signature.is_readable(), !aligned)
+        let domain = signatures[at].signature.domain.as_ref();
+        let exact = domain.is_some_and(|domain| preferred.contains(domain));
+        let near =
+            domain.is_some_and(|domain| preferred.iter().any(|own| own.is_within(domain) || domain.is_within(own)));
+        (!signatures[at].signature.is_readable(), !exact, !near)
     });
     for at in order.into_iter().take(MAX_SIGNATURES) {
         signatures[at].judged = true;

@@ -42,7 +42,7 @@ pub enum NoDomain {
 
 /// Whether MAIL FROM is the null sender, `<>` or nothing.
 pub(super) fn is_null(mail_from: &[u8]) -> bool {
-    bare(mail_from).is_empty()
+    matches!(mail_from.trim_ascii(), b"" | b"<>")
 }
 
 /// The identity of a scope.
@@ -224,6 +224,8 @@ mod tests {
         ] {
             assert_eq!(identity(&query(b"", helo), Scope::Helo).expect_err("no identity"), want);
         }
-        assert!(is_null(b"") && is_null(b"<>") && is_null(b" <> ") && !is_null(b"<(any@x.example>"));
+        assert!(
+            is_null(b"") && is_null(b"<>") && is_null(b" <> ") && !is_null(b"< >") && !is_null(b"<(any@x.example>")
+        );
     }
 }
