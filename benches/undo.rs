@@ -21,9 +21,17 @@ enum Hard {
     Nested,
     /// An HTML text of nothing but tags.
     Tags,
+    /// HTML in quoted-printable, which has many ways to be written.
+    Quoted,
+    /// Korean text, which has many charsets.
+    Korean,
+    /// Blanks that the canonical form reduces, in every line.
+    Blanks,
 }
 
-#[divan::bench(args = [Hard::Large, Hard::Lines, Hard::Nested, Hard::Tags], sample_count = 5, sample_size = 1)]
+const ALL: [Hard; 7] = [Hard::Large, Hard::Lines, Hard::Nested, Hard::Tags, Hard::Quoted, Hard::Korean, Hard::Blanks];
+
+#[divan::bench(args = ALL, sample_count = 5, sample_size = 1)]
 fn nothing_fits(bencher: Bencher<'_, '_>, hard: Hard) {
     let mail = mail(hard);
     let message = Message::new(&mail);
@@ -47,6 +55,18 @@ fn mail(hard: Hard) -> Vec<u8> {
                 let header = format!("--b{level}\r\nContent-Type: multipart/mixed; boundary=b{}\r\n\r\n", level + 1);
                 mail.extend(header.bytes());
             }
+        }
+        Hard::Quoted => {
+            mail.extend_from_slice(b"text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
+            (0..2000).for_each(|_| mail.extend_from_slice(b"<p>Gr=C3=BC=C3=9Fe, und noch mehr Text darin</p>\r\n"));
+        }
+        Hard::Korean => {
+            mail.extend_from_slice(b"text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
+            (0..4000).for_each(|_| mail.extend("\u{c548}\u{b155}\u{d558}\u{c138}\u{c694}, 11\u{c6d4}\r\n".bytes()));
+        }
+        Hard::Blanks => {
+            mail.extend_from_slice(b"text/plain\r\n\r\n");
+            (0..1_000_000).for_each(|_| mail.extend_from_slice(b"\r\n "));
         }
         Hard::Tags => {
             mail.extend_from_slice(b"text/html\r\n\r\n<body>");

@@ -14,7 +14,7 @@
 //! 5  main
 //! 4  cli  milter  http
 //! 3  event  diagnose  inquire  watch
-//! 2  sign  verify  authres
+//! 2  sign  signed  verify  authres
 //! 1  config  key  dns  provider  clock
 //! 0  message  address  name  received  dkim  spf
 //! ```
@@ -49,6 +49,7 @@ pub mod name;
 pub mod provider;
 pub mod received;
 pub mod sign;
+pub mod signed;
 pub mod spf;
 pub mod verify;
 pub mod watch;

@@ -174,4 +174,4 @@ fn every_cause_has_a_case_that_shows_it() {
 }
 
 /// Causes without a scene of their own yet.
-const UNSEEN: &[&str] = &["header-message-id-replaced", "resent-or-forwarded-inline", "verifier-trusted-relay-missing"];
+const UNSEEN: &[&str] = &["verifier-trusted-relay-missing"];

@@ -250,7 +250,7 @@ fn both_directions_with_trusted_hosts() {
     old.put("signing.table", ".corp.example corp\ncorp.example corp\nshop.example shop\n*@lost.example shop\n");
     let conf = "Mode sv\nSyslog no\nLogWhy yes\nCanonicalization relaxed/relaxed\nKeyTable {}/keys.table\n\
                 SigningTable file:{}/signing.table\nInternalHosts {}/trusted\nPeerList {}/peers\n\
-                On-BadSignature accept\nAuthservID mx.corp.example\nSignatureTTL 604800\n\
+                On-BadSignature accept\nAuthservID mx.corp.example\nSignatureTTL 604800\nDiagnostics yes\n\
                 SignHeaders From,To,Subject,Date,Message-ID\nOversignHeaders From,Subject\n\
                 MTA ORIGINATING\nUMask 002\n";
     let said = old.both_sign(
@@ -265,7 +265,7 @@ fn both_directions_with_trusted_hosts() {
             ("ADDR=192.0.2.66 NAME=[UNAVAILABLE] LOGIN=bob", "ann@shop.example", &["shop._domainkey.shop.example"]),
         ],
     );
-    for told in ["opendkim.conf:14: MTA ORIGINATING: ", "signing.table:4: SigningTable *@lost.example shop: "] {
+    for told in ["opendkim.conf:15: MTA ORIGINATING: ", "signing.table:4: SigningTable *@lost.example shop: "] {
         assert!(said.contains(told), "{told}\n{said}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 use waxseal::{
-    config::{Mode, SenderRule, Settings, Socket},
+    config::{Diagnostics, Mode, SenderRule, Settings, Signed, Socket},
     dkim::{Canon, KeyType},
     name::DomainName,
 };
@@ -116,6 +116,12 @@ expire = "7d"
 sender = "user"
 inbound_mark = "X-From-Outside: yes"
 outbound_mark = "X-Ours: 7f3a"
+diagnostics = "copies"
+
+[signed]
+path = "seen"
+keep = "6h"
+max_bytes = 1048576
 
 [log]
 format = "json"
@@ -134,6 +140,7 @@ subdomains = true
 identity = "mail@sub.example.com"
 expire = "1d"
 canonicalization = "simple/simple"
+diagnostics = "both"
 users = ["alice"]
 ed25519 = { selector = "ed" }
 
@@ -174,6 +181,11 @@ key = "elsewhere.pem"
     assert_eq!(domain.expire, Some(Duration::from_secs(86_400)));
     assert_eq!(domain.canonicalization, Some((Canon::Simple, Canon::Simple)));
     assert_eq!(domain.users, ["alice"]);
+    assert_eq!(domain.diagnostics, Some(Diagnostics { copies: true, record: true }));
+    assert_eq!(settings.signing.diagnostics, Diagnostics { copies: true, record: false });
+    let signed = Signed { path: "/etc/waxseal/seen".into(), keep: Duration::from_secs(6 * 3600), max_bytes: 1 << 20 };
+    assert_eq!(settings.signed, signed);
+    assert!(settings.records());
 
     let own = &settings.domains[&name("example.net")];
     assert_eq!((own.keys.len(), own.keys[0].required_bits, own.provider.is_none()), (1, None, true));
@@ -226,6 +238,9 @@ fn each_mistake_is_named_with_its_line() {
         (signing("outbound_mark = \"list-id: 2\""), 2, "take a name that nothing else has, as \"X-Waxseal-Outbound\""),
         (signing("fields = [\"to\"]\noutbound_mark = \"FROM: 2\""), 3, "would break the signature"),
         (signing("outbound_mark = \"Received: 2\""), 2, "\"Received\" is a field that mail systems write and need"),
+        (signing("diagnostics = \"copy\""), 2, "one of none, copies, record, both"),
+        ("[signed]\nkeep = \"59m\"".into(), 2, "signed.keep: \"59m\" is out of range; from \"1h\" to \"31d\""),
+        ("[signed]\nmax_bytes = 1000".into(), 2, "signed.max_bytes: 1000 would forget"),
         (signing("expire = \"59m\""), 2, "signing.expire: \"59m\" is out of range; from \"1h\" to \"365d\""),
         (signing("expire = \"366d\""), 2, "signing.expire: \"366d\" is out of range; from \"1h\" to \"365d\""),
         (limits("idle = \"25h\""), 2, "limits.idle: \"25h\" is out of range; from \"1s\" to \"1d\""),

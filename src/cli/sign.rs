@@ -9,7 +9,12 @@ use crate::{
     config::{DEFAULT_FILE, Settings},
     dkim::write::FIELD_NAME,
     message::Message,
-    sign::{Plan, keys::Keys},
+    sign::{Plan, Signature, keys::Keys},
+    signed::{
+        digests::Room,
+        folder::{self, Writer},
+        recorder::Recording,
+    },
 };
 use std::path::PathBuf;
 
@@ -48,10 +53,28 @@ fn sign(settings: &Settings, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let signatures = plan
         .sign(&message.header, &hasher.finish(), &keys, clock::unix_seconds())
         .map_err(|refusal| refusal.to_string())?;
+    if plan.diagnostics().record {
+        record(settings, &plan, &message, &signatures);
+    }
     let mut out = Vec::with_capacity(bytes.len() + 1024 * signatures.len());
     for signature in signatures {
         out.extend_from_slice(format!("{FIELD_NAME}:{}\r\n", signature.value).as_bytes());
     }
     out.extend_from_slice(bytes);
     Ok(out)
+}
+
+/// Adds the message to the record of what was signed. It is signed whatever becomes of that, which is said.
+fn record(settings: &Settings, plan: &Plan, message: &Message<'_>, signatures: &[Signature]) {
+    let signed = &settings.signed;
+    let written = folder::key(&signed.path).and_then(|key| {
+        let mut recording = Recording::begin(key, plan.canonicalization(), Room::default())?;
+        recording.write(message.body);
+        let now = clock::unix_seconds();
+        let entry = recording.finish(plan, &message.header, signatures, now);
+        Writer::new(&signed.path, signed.keep.as_secs(), signed.max_bytes).append(&entry.write(), now)
+    });
+    if let Err(error) = written {
+        eprintln!("waxseal: signed, but not recorded: {}: {error}", signed.path.display());
+    }
 }

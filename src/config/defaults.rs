@@ -1,8 +1,8 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
 use super::{
-    DEFAULT_FILE, Http, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signing, Socket, Store, Verifying,
-    WhenNotReady,
+    DEFAULT_FILE, Http, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signed, Signing, Socket, Store,
+    Verifying, WhenNotReady, signed::Diagnostics,
 };
 use crate::{dkim::Canon, provider::Profiles};
 use std::{
@@ -122,6 +122,7 @@ impl Default for Settings {
             profiles: Profiles::built_in(),
             log: Log::default(),
             store: Store::default(),
+            signed: Signed::default(),
             http: Http::default(),
             watch: true,
             limits: Limits::default(),
@@ -152,6 +153,7 @@ impl Default for Signing {
             fields: FIELDS.iter().map(|name| Box::from(*name)).collect(),
             oversign: OVERSIGN.iter().map(|name| Box::from(*name)).collect(),
             expire: None,
+            diagnostics: Diagnostics::default(),
             sender: SenderRule::Any,
             inbound_mark: None,
             outbound_mark: None,

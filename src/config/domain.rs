@@ -91,6 +91,7 @@ fn one(
         reader.within(section, "expire", expire, EXPIRE_RANGE);
     }
     let canonicalization = section.option(reader, "canonicalization", &kind::CANON);
+    let diagnostics = section.option(reader, "diagnostics", &kind::DIAGNOSTICS);
     let when_not_ready = section.option(reader, "when_not_ready", &kind::WHEN_NOT_READY);
     let users = section.value(reader, "users", &kind::TEXTS, Vec::new());
     let (_, provider) = chosen?;
@@ -111,6 +112,7 @@ fn one(
         identity,
         expire,
         canonicalization,
+        diagnostics,
         when_not_ready,
         users,
         provider,

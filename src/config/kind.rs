@@ -3,6 +3,7 @@
 use super::{
     Mode, Network, Place, SenderRule, WhenNotReady, http,
     reader::{found, nearest},
+    signed::{DIAGNOSTIC_WORDS, Diagnostics},
     store,
     verify::{ACTIONS, Action, DMARC_ACTIONS},
 };
@@ -37,6 +38,8 @@ pub(super) const SECRET_MARK: Kind<Option<Field>> = Kind { read: read_mark, show
 pub(super) const NETWORKS: Kind<Vec<Network>> = Kind { read: read_networks, show: |value| list(value) };
 pub(super) const SOCKET_MODE: Kind<u32> = Kind { read: read_mode, show: |mode| Value::String(format!("{mode:04o}")) };
 pub(super) const MODE: Kind<Mode> = Kind { read: |value| word(value, MODES), show: |mode| show_word(mode, MODES) };
+pub(super) const DIAGNOSTICS: Kind<Diagnostics> =
+    Kind { read: |value| word(value, DIAGNOSTIC_WORDS), show: |what| show_word(what, DIAGNOSTIC_WORDS) };
 pub(super) const SENDER: Kind<SenderRule> =
     Kind { read: |value| word(value, SENDERS), show: |rule| show_word(rule, SENDERS) };
 pub(super) const WHEN_NOT_READY: Kind<WhenNotReady> =

@@ -14,6 +14,7 @@ mod listener;
 mod mistake;
 mod read;
 mod reader;
+mod signed;
 mod store;
 mod verify;
 
@@ -22,6 +23,7 @@ pub use http::Http;
 pub use judge::{NO_MEMBER, group_id, own_group};
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
+pub use signed::{DEFAULT_PATH as DEFAULT_SIGNED, Diagnostics, Signed};
 pub use store::{Place, Store, Url};
 pub use verify::{Action, Actions, Verifying};
 
@@ -70,6 +72,8 @@ pub struct Settings {
     pub log: Log,
     /// Where events are kept.
     pub store: Store,
+    /// Where is kept what was signed, for domains that ask for it.
+    pub signed: Signed,
     /// Metrics, health and the status page.
     pub http: Http,
     /// Are the published records of the domains that sign looked at?
@@ -165,6 +169,8 @@ pub struct Signing {
     pub oversign: Arc<[Box<str>]>,
     /// How long a signature holds (x=); `None` for ever.
     pub expire: Option<Duration>,
+    /// What a signature leaves behind for those who look into changes.
+    pub diagnostics: Diagnostics,
     /// Who may use a From domain.
     pub sender: SenderRule,
     /// A header field (name, value) that marks mail from outside: it is never signed, whoever hands it over.
@@ -193,6 +199,8 @@ pub struct Domain {
     pub expire: Option<Duration>,
     /// Overrides `signing.canonicalization`.
     pub canonicalization: Option<(crate::dkim::Canon, crate::dkim::Canon)>,
+    /// Overrides `signing.diagnostics`.
+    pub diagnostics: Option<Diagnostics>,
     /// Overrides `signing.when_not_ready`.
     pub when_not_ready: Option<WhenNotReady>,
     /// Users that [`SenderRule::User`] lets use the domain, beside addresses within it.
@@ -263,6 +271,12 @@ impl Settings {
     /// Reads a settings file as [`Settings::load`] does, and gives every setting with its value and its origin too.
     pub fn explain(path: &Path) -> Result<(Settings, Vec<Shown>), Mistakes> {
         read::read(&read_text(path)?, &absolute(path), true)
+    }
+
+    /// Does any domain ask for a record of what is signed?
+    pub fn records(&self) -> bool {
+        let general = self.signing.diagnostics;
+        self.domains.values().any(|domain| domain.diagnostics.unwrap_or(general).record)
     }
 
     /// The domain whose key signs for a From domain: the entry of that very name, or else the nearest name above it whose

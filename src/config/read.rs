@@ -5,7 +5,7 @@ use super::{
     defaults::{DRAIN_RANGE, EXPIRE_RANGE, IDLE_RANGE, KEY_DIRECTORY, NEVER_SIGNED},
     domain, http, kind, listener,
     reader::{Reader, Section},
-    store, verify,
+    signed, store, verify,
 };
 use crate::provider::Profiles;
 use std::{path::Path, sync::Arc};
@@ -49,6 +49,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     let listeners = listener::all(reader, root, signing.outbound_mark.is_some());
     let log = log(reader, root);
     let store = store::read(reader, root);
+    let signed = signed::read(reader, root);
     let http = http::read(reader, root);
     let watch = watch(reader, root);
     let limits = limits(reader, root);
@@ -65,6 +66,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         profiles,
         log,
         store,
+        signed,
         http,
         watch,
         limits,
@@ -78,6 +80,7 @@ fn signing(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Signing {
     let fields = section.value(reader, "fields", &kind::FIELDS, defaults.fields);
     let oversign = section.value(reader, "oversign", &kind::FIELDS, defaults.oversign);
     let expire = section.value(reader, "expire", &kind::EXPIRE, defaults.expire);
+    let diagnostics = section.value(reader, "diagnostics", &kind::DIAGNOSTICS, defaults.diagnostics);
     let sender = section.value(reader, "sender", &kind::SENDER, defaults.sender);
     let inbound_mark = section.value(reader, "inbound_mark", &kind::MARK, defaults.inbound_mark);
     let outbound_mark = section.value(reader, "outbound_mark", &kind::SECRET_MARK, defaults.outbound_mark);
@@ -110,6 +113,7 @@ fn signing(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Signing {
         fields: with_from(fields),
         oversign,
         expire,
+        diagnostics,
         sender,
         inbound_mark,
         outbound_mark,

@@ -14,6 +14,7 @@ use crate::{
     message::Header,
     name::DomainName,
     provider::Profile,
+    signed::compare::Comparison,
     verify::{
         dkim::{DkimResult, Proof, prove},
         message::Verdicts,
@@ -73,6 +74,8 @@ pub struct Expected {
     pub spf_include: Option<DomainName>,
     /// Who may seal: whose account of what they saw counts here.
     pub trusted_sealers: Vec<DomainName>,
+    /// How the message differs from what the record says that we signed, by the number of the signature.
+    pub signed: HashMap<usize, Arc<Comparison>>,
     /// What was published at the names of keys before.
     pub history: Vec<Published>,
     /// Profiles that a selector can be recognised by.

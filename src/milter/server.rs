@@ -195,6 +195,9 @@ impl Server {
             // A session that does not end even now is stuck in a write to an MTA that reads nothing.
             let _ = tokio::time::timeout(Duration::from_secs(2), running.task).await;
         }
+        if let Some(recorder) = self.shared.active.load().recorder.clone() {
+            let _ = tokio::task::spawn_blocking(move || recorder.close()).await;
+        }
     }
 }
 

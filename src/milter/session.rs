@@ -23,6 +23,7 @@ use crate::{
         Plan, Signature,
         selfcheck::{self, Checked},
     },
+    signed::recorder::Recording,
     verify::{
         message::{Envelope, Verdicts},
         spf,
@@ -76,6 +77,7 @@ struct Signing {
     plan: Plan,
     keys: Vec<Arc<PrivateKey>>,
     hasher: BodyHasher,
+    recording: Option<Box<Recording>>,
 }
 
 /// Why mail that should be signed is not.
@@ -225,7 +227,10 @@ impl Session {
         if let Some(message) = &mut self.message {
             message.body_size += piece.len() as u64;
             match &mut message.work {
-                Work::Sign(signing) => signing.hasher.write(piece),
+                Work::Sign(signing) => {
+                    signing.hasher.write(piece);
+                    signing.recording.iter_mut().for_each(|recording| recording.write(piece));
+                }
                 Work::Verify(verifying) => verifying.body(piece),
                 Work::None | Work::Clean { .. } => {}
             }
@@ -272,8 +277,12 @@ impl Session {
     fn sign(&mut self, queue_id: &str, work: Signing) -> (Vec<Edit>, Verdict) {
         let Some(message) = &self.message else { return (Vec::new(), Verdict::Accept) };
         let domain = work.plan.domain().name.to_string();
-        match work.plan.sign(&message.header, &work.hasher.finish(), &work.keys, clock::unix_seconds()) {
+        let now = clock::unix_seconds();
+        match work.plan.sign(&message.header, &work.hasher.finish(), &work.keys, now) {
             Ok(signatures) => {
+                if let (Some(recorder), Some(recording)) = (&message.active.recorder, work.recording) {
+                    recorder.keep(&recording.finish(&work.plan, &message.header, &signatures, now));
+                }
                 let edits = message.signing_edits(&signatures);
                 self.signed(queue_id, &signatures);
                 (edits, Verdict::Accept)
@@ -448,7 +457,9 @@ impl Transaction {
         if checked.is_new(domain, &keys) {
             self_check(plan.clone(), keys.clone());
         }
-        self.work = Work::Sign(Signing { hasher: plan.body_hasher(), plan, keys });
+        let recorder = self.active.recorder.as_ref().filter(|_| plan.diagnostics().record);
+        let recording = recorder.and_then(|recorder| recorder.begin(plan.canonicalization())).map(Box::new);
+        self.work = Work::Sign(Signing { hasher: plan.body_hasher(), plan, keys, recording });
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::{
     name::DomainName,
     provider::Profile,
     sign::{keys::Keys, selfcheck::Checked},
+    signed::recorder::Recorder,
     watch::{Basis, Recall, Watch},
 };
 use arc_swap::ArcSwap;
@@ -34,6 +35,8 @@ pub struct Active {
     pub probe: Dns,
     /// Who we are in Authentication-Results.
     pub authserv_id: String,
+    /// Where is kept what was signed, if any domain asks for it.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// What all sessions share.
@@ -75,7 +78,12 @@ impl Active {
             }
         };
         let authserv_id = settings.verify.authserv_id.clone().unwrap_or_else(|| host.to_owned());
-        Active { settings, keys: Keys::default(), dns, probe, authserv_id }
+        let known = before.and_then(|before| before.recorder.clone());
+        let recorder = settings.records().then(|| match known {
+            Some(known) if *known.settings() == settings.signed => known,
+            _ => Arc::new(Recorder::start(settings.signed.clone())),
+        });
+        Active { settings, keys: Keys::default(), dns, probe, authserv_id, recorder }
     }
 }
 

@@ -7,14 +7,14 @@ pub mod keys;
 pub mod selfcheck;
 
 use crate::{
-    config::{Domain, Signing},
+    config::{Diagnostics, Domain, Signing},
     dkim::{
         Canon, canon,
         digest::{BodyHash, BodyHasher},
         write::{self, Unsigned},
     },
     key::PrivateKey,
-    message::Header,
+    message::{Field, Header},
 };
 use std::{fmt, sync::Arc};
 
@@ -27,6 +27,7 @@ pub struct Plan {
     domain: Arc<Domain>,
     canonicalization: (Canon, Canon),
     expire: Option<u64>,
+    diagnostics: Diagnostics,
     fields: Arc<[Box<str>]>,
     oversign: Arc<[Box<str>]>,
 }
@@ -42,6 +43,8 @@ pub struct Signature {
     pub algorithm: &'static str,
     /// The value of the field, from the blank after the colon, folds as CR LF TAB.
     pub value: String,
+    /// b=, decoded.
+    pub octets: Vec<u8>,
 }
 
 /// Why a message could not be signed.
@@ -60,6 +63,7 @@ impl Plan {
             domain: domain.clone(),
             canonicalization: domain.canonicalization.unwrap_or(signing.canonicalization),
             expire: domain.expire.or(signing.expire).map(|time| time.as_secs()),
+            diagnostics: domain.diagnostics.unwrap_or(signing.diagnostics),
             fields: signing.fields.clone(),
             oversign: signing.oversign.clone(),
         }
@@ -83,7 +87,11 @@ impl Plan {
         keys: &[Arc<PrivateKey>],
         now: u64,
     ) -> Result<Vec<Signature>, Refusal> {
-        let (fields, mut hashed) = self.select(header);
+        let selected = self.select(header);
+        let fields: Vec<&str> = selected.iter().map(|(name, _)| *name).collect();
+        let present: Vec<Field<'_>> = selected.iter().filter_map(|(_, field)| *field).collect();
+        let mut hashed = Vec::with_capacity(header.size() + 512);
+        present.iter().for_each(|field| canon::header_field(self.canonicalization.0, *field, &mut hashed));
         if fields.len() > MAX_SIGNED_FIELDS {
             return Err(Refusal::TooManyFields(fields.len()));
         }
@@ -100,6 +108,7 @@ impl Plan {
                 expiration: self.expire.map(|time| now.saturating_add(time)),
                 fields: &fields,
                 body_hash: &body.sha256,
+                copies: if self.diagnostics.copies { &present } else { &[] },
             }
             .value();
             hashed.truncate(shared);
@@ -111,27 +120,35 @@ impl Plan {
                 selector: reference.selector.to_string(),
                 algorithm: key.algorithm().algorithm(),
                 value: write::signed(value, &signature),
+                octets: signature,
             });
         }
         Ok(signatures)
     }
 
-    /// The names for h= and the canonical fields behind them: every instance of a signed field, the lowest first (§5.4.2),
-    /// and once more than present where it is oversigned.
-    fn select(&self, header: &Header) -> (Vec<&str>, Vec<u8>) {
+    /// What a signature leaves behind.
+    pub fn diagnostics(&self) -> Diagnostics {
+        self.diagnostics
+    }
+
+    /// Canonicalization of header and body.
+    pub fn canonicalization(&self) -> (Canon, Canon) {
+        self.canonicalization
+    }
+
+    /// The names for h= and the fields behind them: every instance of a signed field, the lowest first (§5.4.2), and once
+    /// more than present, with nothing behind it, where it is oversigned.
+    pub fn select<'h>(&self, header: &'h Header) -> Vec<(&str, Option<Field<'h>>)> {
         let present: Vec<_> = header.fields().map(|field| (field.name(), field)).collect();
-        let mut fields = Vec::with_capacity(48);
-        let mut hashed = Vec::with_capacity(header.size() + 512);
+        let mut selected = Vec::with_capacity(48);
         for name in self.fields.iter() {
-            for (_, field) in present.iter().rev().filter(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())) {
-                fields.push(&**name);
-                canon::header_field(self.canonicalization.0, *field, &mut hashed);
-            }
+            let of_name = present.iter().rev().filter(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
+            selected.extend(of_name.map(|(_, field)| (&**name, Some(*field))));
             if self.oversign.contains(name) {
-                fields.push(&**name);
+                selected.push((&**name, None));
             }
         }
-        (fields, hashed)
+        selected
     }
 }
 

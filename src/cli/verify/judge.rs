@@ -1,6 +1,6 @@
 //! One message file judged: the verdicts of every method, and what stands between the message and authentication.
 
-use super::envelope;
+use super::{against::Record, envelope};
 use crate::{
     address,
     cli::{
@@ -26,7 +26,10 @@ use crate::{
         standing::{Aligned, Standing},
     },
 };
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 /// What all messages of a run have in common.
 pub struct Judge {
@@ -41,6 +44,8 @@ pub struct Judge {
     pub allowance: Allowance,
     /// May authoritative servers be asked?
     pub live: bool,
+    /// What was signed, if the messages are to be compared with it.
+    pub record: Option<Record>,
 }
 
 /// One message, judged.
@@ -58,6 +63,8 @@ pub struct Judged {
     /// Why SPF was not judged.
     pub spf_missing: Option<&'static str>,
     pub notes: Vec<Note>,
+    /// What the record of what was signed has to say.
+    pub record_note: Option<String>,
     /// Our Authentication-Results, unfolded.
     pub authentication_results: String,
     /// Why it fails, or will: the message's own cause first.
@@ -91,14 +98,29 @@ impl Judge {
             standing,
             spf_missing: found.missing,
             notes,
+            record_note: None,
             findings: Vec::new(),
         };
-        judged.findings = self.diagnose(&judged, header, message.body, &found.envelope).await;
+        let expected = match &self.record {
+            None => Cow::Borrowed(&self.expected),
+            Some(record) => {
+                let compared = record.compare(header, message.body, &judged.verdicts.dkim);
+                judged.record_note = compared.note;
+                Cow::Owned(Expected { signed: compared.by_signature, ..self.expected.clone() })
+            }
+        };
+        judged.findings = self.diagnose(&judged, &message, &found.envelope, &expected).await;
         judged
     }
 
     /// Why the message fails, or will.
-    async fn diagnose(&self, judged: &Judged, header: &Header, body: &[u8], envelope: &Envelope) -> Vec<Placed> {
+    async fn diagnose(
+        &self,
+        judged: &Judged,
+        message: &Message<'_>,
+        envelope: &Envelope,
+        expected: &Expected,
+    ) -> Vec<Placed> {
         let query = envelope.query(&self.authserv_id, self.at);
         let mut inquiry = Inquiry::new(&self.dns, query, self.allowance);
         inquiry.know(&judged.verdicts);
@@ -107,14 +129,14 @@ impl Judge {
         inquiry
             .settle(|facts| {
                 diagnose::diagnose(&Case {
-                    header,
-                    body: Some(body),
+                    header: &message.header,
+                    body: Some(message.body),
                     verdicts: &judged.verdicts,
                     aligned: &aligned,
                     spf_aligned: judged.standing.spf_aligned.known(),
                     authenticates: judged.standing.authenticates,
                     at: self.at,
-                    expected: &self.expected,
+                    expected,
                     facts,
                 })
             })

@@ -3,6 +3,7 @@
 //! Every file that can be read is judged, whatever happens to the others. Answers come from DNS or from master files
 //! alone; with `--dns`, `--at` and the envelope given, two runs say the same to the byte, on any machine.
 
+mod against;
 mod envelope;
 mod expected;
 mod judge;
@@ -27,7 +28,7 @@ use std::{
 #[derive(clap::Args)]
 pub struct Options {
     /// The messages; "-" reads standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "against_signed")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     source: Ask,
@@ -41,6 +42,9 @@ pub struct Options {
     envelope: envelope::Known,
     #[command(flatten)]
     expected: expected::Expected,
+    /// Compare copies of mail that we signed with the record of it, in this folder [default: /var/lib/waxseal/signed]
+    #[arg(long, value_name = "PATH", num_args = 0..=1)]
+    against_signed: Option<Option<PathBuf>>,
     /// Who says so in Authentication-Results; also the receiver in SPF macros
     #[arg(long, value_name = "NAME", default_value = "localhost", value_parser = authserv_id)]
     authserv_id: String,
@@ -62,7 +66,8 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
     runtime.block_on(verify(options, expected))
 }
 
-async fn verify(options: Options, expected: Expected) -> Result<Exit, Mistake> {
+async fn verify(mut options: Options, expected: Expected) -> Result<Exit, Mistake> {
+    let record = against::record(options.against_signed.take(), &mut options.files)?;
     let source = Source::new(&options.source)?;
     let judge = Arc::new(Judge {
         dns: source.dns.clone(),
@@ -72,6 +77,7 @@ async fn verify(options: Options, expected: Expected) -> Result<Exit, Mistake> {
         expected,
         allowance: source.allowance(),
         live: source.is_live(),
+        record,
     });
     let mut output = Output::new(options.json, options.files.len());
     let (mut worst, mut mistakes) = (Exit::Good, Vec::new());

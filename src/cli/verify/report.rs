@@ -125,7 +125,7 @@ pub fn json(judged: &Judged) -> String {
             .as_ref()
             .map(|in_use| Profile { name: &in_use.profile.name, inferred: in_use.inferred_from.is_some() }),
         findings: entries(&judged.findings),
-        notes: judged.notes.iter().map(ToString::to_string).collect(),
+        notes: judged.notes.iter().map(ToString::to_string).chain(judged.record_note.clone()).collect(),
         authentication_results: &judged.authentication_results,
     };
     serde_json::to_string_pretty(&report).expect("strings and numbers always have a JSON form")

@@ -74,6 +74,9 @@ pub fn text(judged: &Judged, paint: Paint) -> String {
     for note in &judged.notes {
         screen.line("note", &"", &note.to_string());
     }
+    if let Some(note) = &judged.record_note {
+        screen.line("note", &"", note);
+    }
     screen.text.push_str(&findings::text(&judged.findings, findings::PRIMARY_AT_LENGTH, paint));
     screen.text
 }

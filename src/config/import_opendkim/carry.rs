@@ -137,6 +137,9 @@ fn signing(reading: &mut Reading<'_>, carried: &mut Carried) {
         let text = format!("expire = {}", quoted(&kind::duration(held)));
         carried.signing.push(Line { comment: from(entry, ""), text });
     }
+    if let Some(entry) = conf.get("Diagnostics").filter(|entry| entry.is_true()) {
+        carried.signing.push(Line { comment: from(entry, ""), text: "diagnostics = \"copies\"".into() });
+    }
     if let Some(entry) = conf.get("SenderHeaders").filter(|entry| !entry.value.eq_ignore_ascii_case("from")) {
         let why = "the From field alone decides which key signs, since DMARC looks at no other";
         reading.option(Weight::Lost, entry, why);

@@ -82,11 +82,7 @@ const OPTIONS: &[Opt] = &[
     option("ClockDrift", Number, Needless("300 seconds are allowed, OpenDKIM's default")),
     option("ConditionalSignatures", Text, Lost("conditional signatures are not supported")),
     option("DefaultSender", Text, Lost("mail without a From field is not signed")),
-    option(
-        "Diagnostics",
-        Bool,
-        Lost("no z= is written: it repeats the whole header; the log says why a signature fails"),
-    ),
+    option("Diagnostics", Bool, Read),
     option("DiagnosticDirectory", Text, REPORTS),
     option("DisableCryptoInit", Bool, Needless("the cryptographic library needs no such care")),
     option("DNSConnect", Bool, Needless("TCP is used where an answer needs it")),

@@ -135,7 +135,10 @@ fn dot_stuffed(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
         start = stuffed.ends_with(b"\r\n");
     }
     (lines > 0 && body_hash(canon, result, &stuffed)[..] == *claimed).then(|| {
-        let claim = format!("bh= is the hash of the body with the dot at the start of {lines} lines doubled");
+        let claim = format!(
+            "bh= is the hash of the body with the dot at the start of {} doubled",
+            if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
+        );
         hashed(Finding::breaks(&causes::HASHED_DOT_STUFFED, Confidence::Certain, claim), result)
             .fix("sign the message before dots are doubled for SMTP")
     })

@@ -7,7 +7,7 @@ use super::{
     oneshot::{self, Inverse, some},
     places,
     points::{edge, head_points, tail_points},
-    recode::{self, Variation},
+    recode::{self, Trial, Variation},
     search::{Points, Search, Target, line_end, lines, spliced},
 };
 use crate::{
@@ -18,6 +18,9 @@ use std::ops::Range;
 
 /// First steps that a second step is tried behind.
 const MAX_FIRST: usize = 40;
+
+/// Charsets among them.
+const MAX_CHARSETS: usize = 16;
 
 /// Octets of bodies that are held at once.
 const MAX_HELD: usize = 64 * 1024 * 1024;
@@ -35,6 +38,7 @@ pub struct Step {
 
 /// The changes without which the body is the one that was signed; `None` if none were found within the budget.
 pub fn search(header: &Header, body: &[u8], target: &Target, budget: &mut Budget) -> Option<Vec<Step>> {
+    budget.price(target.canon, body);
     let mut hunt = Hunt { header, body, target, budget };
     hunt.blocks(body, 3)
         .or_else(|| hunt.one_shots())
@@ -42,7 +46,7 @@ pub fn search(header: &Header, body: &[u8], target: &Target, budget: &mut Budget
         .or_else(|| coded::blocks(&mut hunt))
         .or_else(|| hunt.two_steps())
         .or_else(|| hunt.banner_and_footer())
-        .or_else(|| places::one_place(&mut hunt))
+        .or_else(|| places::some_places(&mut hunt))
 }
 
 /// A search under way.
@@ -218,7 +222,7 @@ impl Hunt<'_, '_> {
 
     /// The body without a change; what differs is shown only of a change that was found ([`Undone::step`]).
     fn undo(&mut self, inverse: Inverse, body: &[u8]) -> Option<Undone> {
-        if !self.budget.work(body.len() as u64) {
+        if !self.budget.writing(body.len()) {
             return None;
         }
         let (earlier, claim) = inverse.apply(body, self.target.canon).filter(|(earlier, _)| earlier != body)?;
@@ -265,17 +269,7 @@ impl Hunt<'_, '_> {
         let parts = mime::read(self.header, body);
         let canon = self.target.canon;
         self.stage(3, |search| {
-            let mut found = None;
-            let mut tried = |variation: Variation| -> bool {
-                if search.budget.left() < body.len() as u64 {
-                    return true;
-                }
-                if !search.fits_spliced(body, &variation.splices) {
-                    return false;
-                }
-                found = Some(variation);
-                true
-            };
+            let mut trial = Variations { search, body, found: None };
             let inside = |text: &[u8], _: &Part| {
                 [Inverse::Links, Inverse::Pixel, Inverse::FromEscaped, Inverse::DotsDoubled]
                     .into_iter()
@@ -284,10 +278,10 @@ impl Hunt<'_, '_> {
                     })
                     .collect()
             };
-            let _ = recode::transfers(body, &parts, &mut tried)
-                || recode::charsets(body, &parts, &mut tried)
-                || recode::texts(body, &parts, inside, &mut tried);
-            found
+            let _ = recode::transfers(body, &parts, &mut trial)
+                || recode::charsets(body, &parts, &mut trial)
+                || recode::texts(body, &parts, inside, &mut trial);
+            trial.found
         })
         .map(|variation| vec![told(body, variation)])
     }
@@ -331,14 +325,11 @@ impl Hunt<'_, '_> {
             }
         }
         let room = most.saturating_sub(first.len()).min(MAX_FIRST);
-        let mut variations: Vec<Variation> = Vec::new();
-        let mut collect = |variation| {
-            if variations.len() < room {
-                variations.push(variation);
-            }
-            variations.len() >= room
-        };
-        let _ = room == 0 || recode::transfers(body, parts, &mut collect);
+        let mut collected = Collected { budget: &mut *self.budget, room, variations: Vec::new() };
+        let _ = room == 0 || recode::transfers(body, parts, &mut collected);
+        collected.room += MAX_CHARSETS.min(room);
+        let _ = room == 0 || recode::charsets(body, parts, &mut collected);
+        let variations = collected.variations;
         for variation in variations {
             if self.budget.work(body.len() as u64) {
                 let earlier = spliced(body, &variation.splices);
@@ -381,6 +372,50 @@ impl Hunt<'_, '_> {
             }
         }
         None
+    }
+}
+
+/// Tries variations until one fits or the octets are spent.
+struct Variations<'s, 'b, 'a> {
+    search: &'s mut Search<'b>,
+    body: &'a [u8],
+    found: Option<Variation>,
+}
+
+impl Trial for Variations<'_, '_, '_> {
+    fn may_write(&mut self, octets: usize) -> bool {
+        self.search.budget.writing(octets)
+    }
+
+    fn ends_with(&mut self, variation: Variation) -> bool {
+        if self.search.budget.left() < self.body.len() as u64 {
+            return true;
+        }
+        if !self.search.fits_spliced(self.body, &variation.splices) {
+            return false;
+        }
+        self.found = Some(variation);
+        true
+    }
+}
+
+/// Gathers variations for a second step.
+struct Collected<'b> {
+    budget: &'b mut Budget,
+    room: usize,
+    variations: Vec<Variation>,
+}
+
+impl Trial for Collected<'_> {
+    fn may_write(&mut self, octets: usize) -> bool {
+        self.budget.writing(octets)
+    }
+
+    fn ends_with(&mut self, variation: Variation) -> bool {
+        if self.variations.len() < self.room {
+            self.variations.push(variation);
+        }
+        self.variations.len() >= self.room
     }
 }
 

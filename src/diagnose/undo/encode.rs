@@ -79,43 +79,49 @@ pub fn quoted(text: &[u8], quoting: Quoting) -> Vec<u8> {
     out
 }
 
+/// One line. Each octet takes one place or three; a piece ends where the next one would not fit.
 fn quoted_line(line: &[u8], quoting: Quoting, out: &mut Vec<u8>) {
-    let careful = b"!\"#$@[\\]^`{|}~";
-    let mut tokens: Vec<Vec<u8>> = Vec::with_capacity(line.len());
-    for (at, &byte) in line.iter().enumerate() {
-        let last = at + 1 == line.len();
-        let plain = match byte {
-            b'=' => false,
-            b' ' | b'\t' => !last,
-            b'!'..=b'~' => !(quoting == Quoting::Careful && careful.contains(&byte)),
-            _ => false,
-        };
-        tokens.push(if plain { vec![byte] } else { format!("={byte:02X}").into_bytes() });
-    }
+    let width = |at: usize| if is_plain(line, at, quoting) { 1 } else { 3 };
     let room = if quoting == Quoting::Wide { 76 } else { 75 };
     let mut start = 0;
-    while start < tokens.len() {
-        let mut width = 0;
-        let mut end = start;
-        while end < tokens.len() && width + tokens[end].len() <= room {
-            width += tokens[end].len();
+    while start < line.len() {
+        let (mut taken, mut end) = (0, start);
+        while end < line.len() && taken + width(end) <= room {
+            taken += width(end);
             end += 1;
         }
-        // The last piece may fill the place of the soft break.
-        if end + 1 == tokens.len() && width + tokens[end].len() <= 76 {
+        // The last octet may fill the place of the soft break.
+        if end + 1 == line.len() && taken + width(end) <= 76 {
             end += 1;
         }
-        if end < tokens.len()
+        if end < line.len()
             && quoting == Quoting::Words
-            && let Some(blank) = tokens[start..end].iter().rposition(|token| token == b" ")
+            && let Some(blank) = line[start..end].iter().rposition(|octet| *octet == b' ')
         {
             end = start + blank + 1;
         }
-        tokens[start..end].iter().for_each(|token| out.extend_from_slice(token));
-        if end < tokens.len() {
+        for (at, &octet) in line.iter().enumerate().take(end).skip(start) {
+            match is_plain(line, at, quoting) {
+                true => out.push(octet),
+                false => out.extend_from_slice(&[b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]),
+            }
+        }
+        if end < line.len() {
             out.extend_from_slice(b"=\r\n");
         }
         start = end;
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Does this octet of a line stand for itself? A blank at the end of the line does not.
+fn is_plain(line: &[u8], at: usize, quoting: Quoting) -> bool {
+    match line[at] {
+        b'=' => false,
+        b' ' | b'\t' => at + 1 < line.len(),
+        octet @ b'!'..=b'~' => !(quoting == Quoting::Careful && b"!\"#$@[\\]^`{|}~".contains(&octet)),
+        _ => false,
     }
 }
 

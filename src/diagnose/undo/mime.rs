@@ -118,6 +118,10 @@ pub fn read(header: &Header, body: &[u8]) -> Vec<Part> {
     };
     reader.parts[0].describe(header, "text/plain");
     reader.opened(0);
+    // Without a boundary there is nothing to look for.
+    if reader.open.is_empty() {
+        return reader.parts;
+    }
     let mut at = 0;
     while at < body.len() {
         let end = line_end(body, at);

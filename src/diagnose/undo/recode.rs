@@ -17,6 +17,9 @@ const MAX_CODED: usize = 4 * 1024 * 1024;
 /// Octets of a text that is changed while it is decoded, and of the guesses that are held at once.
 pub const MAX_TEXT: usize = 1024 * 1024;
 
+/// How often a text is written where changes of it are tried in every form of its encoding.
+const TEXT_FORMS: usize = 8;
+
 /// A guess: the ranges that were different, and what became of them.
 #[derive(Clone, Debug)]
 pub struct Variation {
@@ -26,6 +29,14 @@ pub struct Variation {
     pub claim: String,
     /// What stood there before.
     pub splices: Vec<Splice>,
+}
+
+/// Who tries guesses, and pays for making them.
+pub trait Trial {
+    /// May so many octets be written?
+    fn may_write(&mut self, octets: usize) -> bool;
+    /// Tries a guess; `true` ends the search.
+    fn ends_with(&mut self, variation: Variation) -> bool;
 }
 
 /// An encoding that a part may have had.
@@ -56,7 +67,7 @@ fn codings() -> Vec<Coding> {
 }
 
 /// Tries every swap of transfer encodings: the parts together, then one by one, then some. `true` ends the search.
-pub fn transfers(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+pub fn transfers(body: &[u8], parts: &[Part], trial: &mut dyn Trial) -> bool {
     let texts: Vec<&Part> = leaves(parts).filter(|part| part.is_text()).collect();
     let coded_texts: Vec<&Part> = texts.iter().copied().filter(|part| is_coded(part)).collect();
     let coded: Vec<&Part> = leaves(parts).filter(|part| is_coded(part)).collect();
@@ -76,11 +87,11 @@ pub fn transfers(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -
             sets.push(set);
         }
     }
-    sets.iter().any(|set| together(body, set, tried))
+    sets.iter().any(|set| together(body, set, trial))
 }
 
 /// These parts in every other encoding, all in the same way.
-fn together(body: &[u8], set: &[&Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+fn together(body: &[u8], set: &[&Part], trial: &mut dyn Trial) -> bool {
     if set.iter().map(|part| part.content.len()).sum::<usize>() > MAX_CODED {
         return false;
     }
@@ -92,6 +103,9 @@ fn together(body: &[u8], set: &[&Part], tried: &mut dyn FnMut(Variation) -> bool
             continue;
         }
         for tail in 0..if within { 4 } else { 2 } {
+            if !trial.may_write(octets.iter().map(Vec::len).sum()) {
+                return true;
+            }
             let contents: Vec<Vec<u8>> = octets.iter().map(|octets| content(octets, coding, tail)).collect();
             for (way, charset) in ways(set, coding, within) {
                 let mut splices = Vec::new();
@@ -107,7 +121,7 @@ fn together(body: &[u8], set: &[&Part], tried: &mut dyn FnMut(Variation) -> bool
                     _ => format!("{} parts were converted from {} after signing", set.len(), coding.name()),
                 };
                 let variation = Variation { cause: &causes::TRANSFER_ENCODING_CONVERTED, claim, splices };
-                if !variation.splices.is_empty() && tried(variation) {
+                if !variation.splices.is_empty() && trial.ends_with(variation) {
                     return true;
                 }
             }
@@ -166,7 +180,7 @@ fn ways(set: &[&Part], coding: Coding, within: bool) -> Vec<(Way, Quotes)> {
 }
 
 /// Tries other charsets of the text parts, together and one by one.
-pub fn charsets(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+pub fn charsets(body: &[u8], parts: &[Part], trial: &mut dyn Trial) -> bool {
     let texts: Vec<(&Part, String)> = leaves(parts)
         .filter(|part| part.is_text() && part.content.len() <= MAX_CODED)
         .take(MAX_LEAVES)
@@ -182,29 +196,26 @@ pub fn charsets(body: &[u8], parts: &[Part], tried: &mut dyn FnMut(Variation) ->
         .collect();
     let alone = texts.chunks(1);
     let all = std::iter::once(&texts[..]).filter(|set| set.len() > 1);
-    all.chain(alone).any(|set| CHARSETS.iter().any(|charset| in_charset(body, set, charset, tried)))
+    all.chain(alone).any(|set| CHARSETS.iter().any(|charset| in_charset(body, set, charset, trial)))
 }
 
 /// These texts in this charset, in the encoding that they have and without one.
-fn in_charset(body: &[u8], set: &[(&Part, String)], charset: &str, tried: &mut dyn FnMut(Variation) -> bool) -> bool {
+fn in_charset(body: &[u8], set: &[(&Part, String)], charset: &str, trial: &mut dyn Trial) -> bool {
+    if !trial.may_write(set.iter().map(|(_, text)| text.len()).sum()) {
+        return true;
+    }
     let Some(octets) = set.iter().map(|(_, text)| encode::encoded(text, charset)).collect::<Option<Vec<_>>>() else {
         return false;
     };
-    if in_octets(body, set, charset, &octets, tried) {
+    if in_octets(body, set, charset, &octets, trial) {
         return true;
     }
     let inline: Option<Vec<Vec<u8>>> = octets.iter().map(|octets| encode::announced_inline(octets)).collect();
-    inline.is_some_and(|octets| in_octets(body, set, charset, &octets, tried))
+    inline.is_some_and(|octets| in_octets(body, set, charset, &octets, trial))
 }
 
 /// As [`in_charset`], the texts being these octets.
-fn in_octets(
-    body: &[u8],
-    set: &[(&Part, String)],
-    charset: &str,
-    octets: &[Vec<u8>],
-    tried: &mut dyn FnMut(Variation) -> bool,
-) -> bool {
+fn in_octets(body: &[u8], set: &[(&Part, String)], charset: &str, octets: &[Vec<u8>], trial: &mut dyn Trial) -> bool {
     let declared = set[0].0.charset.clone().unwrap_or_else(|| "utf-8".into());
     if declared == charset {
         return false;
@@ -214,6 +225,9 @@ fn in_octets(
     for plain in [false, true].into_iter().take(1 + usize::from(coded)) {
         for name in [charset.to_owned(), charset.to_ascii_uppercase()] {
             for way in [Way::InPlace(Word::Lower), Way::InPlace(Word::SevenBit), Way::Line(1)] {
+                if !trial.may_write(octets.iter().map(Vec::len).sum()) {
+                    return true;
+                }
                 let mut splices = Vec::new();
                 for ((part, _), octets) in set.iter().zip(octets) {
                     let content = match plain {
@@ -229,7 +243,7 @@ fn in_octets(
                     splices.push((part.content.clone(), content));
                 }
                 splices.sort_by_key(|(range, _)| (range.start, range.end));
-                if tried(Variation { cause: &causes::CHARSET_CONVERTED, claim: claim.clone(), splices }) {
+                if trial.ends_with(Variation { cause: &causes::CHARSET_CONVERTED, claim: claim.clone(), splices }) {
                     return true;
                 }
                 if !plain {
@@ -246,13 +260,16 @@ pub fn texts(
     body: &[u8],
     parts: &[Part],
     change: impl Fn(&[u8], &Part) -> Vec<(Vec<u8>, &'static Cause, String)>,
-    tried: &mut dyn FnMut(Variation) -> bool,
+    trial: &mut dyn Trial,
 ) -> bool {
     for (part, octets) in decoded_texts(body, parts).into_iter().filter(|(part, _)| is_coded(part)) {
+        if !trial.may_write(octets.len() * TEXT_FORMS) {
+            return true;
+        }
         for (other, cause, claim) in change(&octets, part) {
             for form in recoded(&other, part, body) {
                 let splices = vec![(part.content.clone(), form)];
-                if tried(Variation { cause, claim: claim.clone(), splices }) {
+                if trial.ends_with(Variation { cause, claim: claim.clone(), splices }) {
                     return true;
                 }
             }

@@ -204,7 +204,7 @@ pub fn spliced(body: &[u8], splices: &[Splice]) -> Vec<u8> {
 /// Where the line that starts at `at` ends, its CRLF included.
 pub fn line_end(body: &[u8], at: usize) -> usize {
     let mut from = at;
-    while let Some(found) = body.get(from..).and_then(|rest| rest.iter().position(|&b| b == b'\n')) {
+    while let Some(found) = body.get(from..).and_then(|rest| memchr::memchr(b'\n', rest)) {
         from += found + 1;
         if body[..from].ends_with(b"\r\n") && from - at >= 2 {
             return from;

@@ -175,6 +175,17 @@ fn absent(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
     let expected =
         |name: &&str| ["Date", "Message-ID", "Subject", "To"].iter().any(|all| all.eq_ignore_ascii_case(name));
     let beyond = names.iter().any(|name| present(name) > 0 && named(name) > present(name));
+    // A signer that names present fields once more than they are there named this one when it was there.
+    let counts = |name: &&str| present(name) + 2 <= named(name) && !mime(name);
+    let lacking = beyond.then(|| names.iter().map(|name| &**name).find(counts)).flatten();
+    if let Some(name) = lacking {
+        let claim = format!(
+            "h= names {name} {} times and the message has {}, while other fields are named once more than they are there",
+            named(name),
+            present(name)
+        );
+        return Some(with_fixes(Finding::breaks(&modified_header::REMOVED, Confidence::Likely, claim)));
+    }
     let gone = match missing.iter().copied().find(expected) {
         Some(name) => name,
         None if beyond || missing.len() != 1 => return None,

@@ -16,9 +16,11 @@ const MAX_COPIES: usize = 200;
 pub fn search(signed: &Signed<'_>, mut fits: impl FnMut(&[Change]) -> bool) -> Option<Vec<Step>> {
     let list = signed.fields[signed.result.field].value();
     let copies = read(TagList::read(list).value("z")?);
-    // A signer may copy some of the fields only; then what has no copy is as it was.
-    [false, true].into_iter().find_map(|complete| {
-        let (changes, steps): (Vec<Change>, Vec<Step>) = differences(signed, &copies, complete).into_iter().unzip();
+    let turned: Vec<(String, Vec<u8>)> = copies.iter().rev().cloned().collect();
+    // A signer may copy some of the fields only; then what has no copy is as it was. Fields of one name are copied in the
+    // order in which they are signed, or in that of the header, which is the reverse.
+    [(&copies, false), (&copies, true), (&turned, false), (&turned, true)].into_iter().find_map(|(copies, complete)| {
+        let (changes, steps): (Vec<Change>, Vec<Step>) = differences(signed, copies, complete).into_iter().unzip();
         (!changes.is_empty() && fits(&changes)).then_some(steps)
     })
 }
@@ -28,8 +30,12 @@ fn differences(signed: &Signed<'_>, copies: &[(String, Vec<u8>)], complete: bool
     let mut out = Vec::new();
     for (at, place) in signed.places.iter().enumerate() {
         let name = &signed.result.signature.fields[at];
-        let mut of_name = copies.iter().filter(|(copied, _)| copied.eq_ignore_ascii_case(name));
-        let (copy, None) = (of_name.next(), of_name.next()) else { continue };
+        let is = |other: &str| other.eq_ignore_ascii_case(name);
+        let number = signed.result.signature.fields[..at].iter().filter(|other| is(other)).count();
+        let of_name: Vec<_> = copies.iter().filter(|(copied, _)| is(copied)).collect();
+        let copy = of_name.get(number).copied();
+        // Where some of a name were copied, all of them were.
+        let complete = complete || !of_name.is_empty();
         let field = place.map(|place| signed.fields[place]);
         let raw = match (copy, field) {
             (Some((_, value)), Some(field)) => {

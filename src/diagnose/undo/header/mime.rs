@@ -21,6 +21,33 @@ const ENCODINGS: [&str; 11] = [
     "Base64",
 ];
 
+/// The fields that say how to read a body.
+const OF_BODY: [&str; 5] =
+    ["content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description"];
+
+/// All of these fields at once as a part has them: a body that was wrapped keeps its fields there.
+pub fn as_in_parts(signed: &Signed<'_>) -> Vec<Edit> {
+    let Some(body) = signed.body else { return Vec::new() };
+    let mut edits = Vec::new();
+    for part in mime::read(signed.header, body).iter().skip(1).take(4) {
+        let text = [&body[part.header.clone()], b"\r\n"].concat();
+        let inner = Message::new(&text).header;
+        let items = signed.result.signature.fields.iter().enumerate();
+        let changes: Vec<_> = items
+            .filter(|(_, item)| OF_BODY.iter().any(|name| item.eq_ignore_ascii_case(name)))
+            .map(|(at, item)| {
+                let first = !signed.result.signature.fields[..at].iter().any(|other| other.eq_ignore_ascii_case(item));
+                let field = inner.named(item).next().filter(|_| first);
+                (at, field.map_or_else(Vec::new, |field| closed(signed.canon, field.raw())))
+            })
+            .collect();
+        let claim = format!("the MIME fields were those of what is the {} part now", part.kind);
+        let (before, after) = (super::shown(text.trim_ascii_end()), String::new());
+        edits.push(Edit { changes, cause: &causes::MIME_REWRITTEN, claim, before, after, rank: 3 });
+    }
+    edits
+}
+
 /// Guesses about one of these fields.
 pub fn edits(signed: &Signed<'_>, at: usize, field: Field<'_>, name: &str) -> Vec<Edit> {
     let text = unfolded(field.value());

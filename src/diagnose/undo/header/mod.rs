@@ -11,11 +11,15 @@ mod shape;
 mod subject;
 mod words;
 
-use super::{body::Step, budget::Budget};
+use super::{body::Step, budget::Budget, signed};
 use crate::{
-    diagnose::{case::Case, register::Cause},
+    diagnose::{
+        case::Case,
+        register::{Cause, modified_header as causes},
+    },
     dkim::{Canon, canon, record::Key, signature::Algorithm},
     message::{Field, Header},
+    signed::compare::Comparison,
     verify::dkim::{DkimResult, Proof, emptied, prove, signed_fields},
 };
 use sha2::{Digest, Sha256};
@@ -25,7 +29,13 @@ const MAX_SINGLES: usize = 300;
 /// Pairs of them, where the digest is known.
 const MAX_PAIRS: u64 = 20_000;
 /// Pairs of them, where each costs a verification.
-const MAX_VERIFIED_PAIRS: u64 = 2_000;
+const MAX_VERIFIED_PAIRS: u64 = 900;
+/// Sets of added fields that are tried where each costs a verification.
+const MAX_VERIFIED_SETS: usize = 100;
+/// Sets of added fields that other changes are tried beside.
+const MAX_SETS: usize = 16;
+/// Likely changes of other fields that are tried beside them, and in pairs.
+const MAX_BESIDE: usize = 70;
 /// Single changes of one field, so that a strange field leaves room for the others.
 const MAX_OF_FIELD: usize = 110;
 /// A longer field is not guessed at.
@@ -58,9 +68,12 @@ pub struct Edit {
 pub struct Signed<'a> {
     header: &'a Header,
     body: Option<&'a [u8]>,
-    result: &'a DkimResult,
-    canon: Canon,
-    fields: Vec<Field<'a>>,
+    /// The signature.
+    pub result: &'a DkimResult,
+    /// The header's half of c=.
+    pub canon: Canon,
+    /// All fields of the message.
+    pub fields: Vec<Field<'a>>,
     /// Which field each item of h= covers.
     places: Vec<Option<usize>>,
     /// Their canonical octets, and at the end those of the signature's own field.
@@ -83,9 +96,13 @@ impl<'a> Signed<'a> {
     }
 
     /// The changes without which the fields are those that were signed.
-    pub fn search(&self, wanted: &Wanted<'_>, budget: &mut Budget) -> Option<Vec<Step>> {
+    pub fn search(&self, wanted: &Wanted<'_>, recorded: Option<&Comparison>, budget: &mut Budget) -> Option<Vec<Step>> {
         let mut hunt = Hunt::new(self, wanted, budget);
         if let Some(steps) = copies::search(self, |changes| hunt.fits(changes)) {
+            return Some(steps);
+        }
+        if let Some(steps) = recorded.and_then(|recorded| signed::header(self, recorded, |changes| hunt.fits(changes)))
+        {
             return Some(steps);
         }
         let edits = self.edits();
@@ -94,7 +111,14 @@ impl<'a> Signed<'a> {
                 return Some(vec![edit.step()]);
             }
         }
-        hunt.pair(&edits)
+        let added = order::added_sets(self);
+        added
+            .iter()
+            .filter(|set| set.len() > 1)
+            .take(if matches!(wanted, Wanted::Digest(_)) { usize::MAX } else { MAX_VERIFIED_SETS })
+            .find_map(|set| hunt.all_of(&set.iter().collect::<Vec<_>>()))
+            .or_else(|| hunt.pair(&edits))
+            .or_else(|| hunt.beside_added(&added, &edits))
     }
 
     /// Every guess, the likeliest first.
@@ -123,6 +147,7 @@ impl<'a> Signed<'a> {
             edits.extend(of_field);
         }
         edits.extend(mime::lost(self));
+        edits.extend(mime::as_in_parts(self));
         edits.extend(shape::own(self));
         edits.retain(|edit| edit.changes.iter().any(|(at, new)| self.octets[*at] != *new));
         edits.sort_by_key(|edit| edit.rank);
@@ -162,10 +187,22 @@ impl<'a> Signed<'a> {
         claim: impl Into<String>,
         rank: u8,
     ) -> Edit {
+        let mut claim = claim.into();
+        let mut cause = cause;
+        // The same words with other blanks are no other address, date or subject.
+        let blanks = [&causes::REFOLDED, &causes::LONG_FOLDED, &causes::LEADING_SPACE_LOST];
+        if self.canon == Canon::Simple
+            && !blanks.contains(&cause)
+            && closed(Canon::Relaxed, raw) == closed(Canon::Relaxed, field.raw())
+        {
+            cause = &causes::REFOLDED;
+            let name = String::from_utf8_lossy(field.name()).into_owned();
+            claim = format!("{name} was folded or spaced in another way when it was signed, and c=simple counts it");
+        }
         Edit {
             changes: vec![(at, closed(self.canon, raw))],
             cause,
-            claim: claim.into(),
+            claim,
             before: shown(raw),
             after: shown(field.raw()),
             rank,
@@ -234,6 +271,45 @@ impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
         }
     }
 
+    /// All of these guesses at once; they are about different fields.
+    fn all_of(&mut self, edits: &[&Edit]) -> Option<Vec<Step>> {
+        let apart = |one: &Edit, two: &Edit| one.changes.iter().all(|(at, _)| two.changes.iter().all(|(o, _)| o != at));
+        if edits.iter().enumerate().any(|(at, one)| edits[..at].iter().any(|two| !apart(one, two))) {
+            return None;
+        }
+        let changes: Vec<Change> = edits.iter().flat_map(|edit| edit.changes.iter().cloned()).collect();
+        self.fits(&changes).then(|| edits.iter().map(|edit| edit.step()).collect())
+    }
+
+    /// Fields that were added, and one or two likely changes of others: what a mailing list does.
+    fn beside_added(&mut self, added: &[Vec<Edit>], edits: &[Edit]) -> Option<Vec<Step>> {
+        let (sets, singles, paired) = match self.wanted {
+            Wanted::Digest(_) => (MAX_SETS, edits.len(), MAX_BESIDE),
+            Wanted::Verified(..) => (4, MAX_BESIDE, 0),
+        };
+        let likely = &edits[..edits.len().min(singles)];
+        for set in added.iter().filter(|set| set.len() > 1).take(sets) {
+            for edit in likely {
+                let all: Vec<&Edit> = [edit].into_iter().chain(set).collect();
+                if let Some(steps) = self.all_of(&all) {
+                    return Some(steps);
+                }
+            }
+        }
+        let likely = &edits[..edits.len().min(paired)];
+        for set in added.iter().take(sets / 4) {
+            for (number, one) in likely.iter().enumerate() {
+                for two in &likely[..number] {
+                    let all: Vec<&Edit> = [one, two].into_iter().chain(set).collect();
+                    if let Some(steps) = self.all_of(&all) {
+                        return Some(steps);
+                    }
+                }
+            }
+        }
+        None
+    }
+
     /// Two guesses at once, about different fields; the likeliest pairs first.
     fn pair(&mut self, edits: &[Edit]) -> Option<Vec<Step>> {
         let mut left = match self.wanted {
@@ -258,7 +334,7 @@ impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
 }
 
 /// The canonical form of a field, its line end included.
-fn closed(canon: Canon, raw: &[u8]) -> Vec<u8> {
+pub fn closed(canon: Canon, raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() + 2);
     canon::header_field_open(canon, raw, &mut out);
     out.extend_from_slice(b"\r\n");

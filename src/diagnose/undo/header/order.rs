@@ -4,6 +4,9 @@ use super::{Edit, Signed, closed, shown};
 use crate::diagnose::register::modified_header as causes;
 use std::collections::HashMap;
 
+/// Fields of which every set is tried.
+const MAX_ADDED: usize = 8;
+
 /// Guesses about whole fields: added since, another of the same name, another order.
 pub fn edits(signed: &Signed<'_>) -> Vec<Edit> {
     let mut edits = added(signed);
@@ -45,6 +48,25 @@ fn added(signed: &Signed<'_>) -> Vec<Edit> {
         edits.push(Edit { changes: without, cause, claim, before: String::new(), after: shown(field.raw()), rank });
     }
     edits
+}
+
+/// Sets of fields that were not there, as [`added`] guesses each, small ones first: a relay that completes a message adds
+/// what it misses, and a list adds where to reply.
+pub fn added_sets(signed: &Signed<'_>) -> Vec<Vec<Edit>> {
+    let mut alone: Vec<Edit> = Vec::new();
+    let mut singles = added(signed);
+    singles.sort_by_key(|edit| edit.rank);
+    for edit in singles.into_iter().filter(|edit| edit.cause == &causes::ADDED_AFTER_SIGNING && edit.rank < 60) {
+        let apart = |other: &Edit| !other.changes.iter().any(|(at, _)| edit.changes.iter().any(|(own, _)| own == at));
+        if alone.len() < MAX_ADDED && alone.iter().all(apart) {
+            alone.push(edit);
+        }
+    }
+    let mut sets: Vec<u32> = (1u32..1 << alone.len()).collect();
+    sets.sort_by_key(|set| (set.count_ones(), *set));
+    let of =
+        |set: u32| alone.iter().enumerate().filter(move |(at, _)| set & (1 << at) != 0).map(|(_, edit)| edit.clone());
+    sets.into_iter().map(|set| of(set).collect()).collect()
 }
 
 /// What the items of h= cover if this field is not there.
