@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) {
     let envelope = read_envelope(envelope);
     let message = Message::new(mail);
     let zone = Zone::read(zone);
-    let results = wait(verify(&zone.dns, &envelope, &message, &[message.body])).results("mx.example.net");
+    let results = wait(verify(&zone.dns, &envelope, &message, &[message.body])).results("mx.example.net", None);
     assert!(zone.asked() <= budget::QUESTIONS, "{} questions", zone.asked());
     let text = results.value();
     shape(&text);
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
 
     let cut: Vec<&[u8]> = message.body.chunks(7).collect();
     let again = wait(verify(&zone.dns, &envelope, &message, &cut));
-    assert_eq!(again.results("mx.example.net").value(), text, "a body is the same however it is cut");
+    assert_eq!(again.results("mx.example.net", None).value(), text, "a body is the same however it is cut");
 }
 
 /// Our Authentication-Results for an input.
@@ -44,7 +44,7 @@ pub fn results(data: &[u8]) -> String {
     let [envelope, zone, mail] = parts(data);
     let message = Message::new(mail);
     let verdicts = wait(verify(&Zone::read(zone).dns, &read_envelope(envelope), &message, &[message.body]));
-    verdicts.results("mx.example.net").value()
+    verdicts.results("mx.example.net", None).value()
 }
 
 /// The first lines of an input.

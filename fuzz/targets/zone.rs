@@ -72,6 +72,7 @@ impl Lines {
             kind,
             outcome: Outcome::NxDomain,
             records: Vec::new(),
+            repeated: Vec::new(),
             negative: None,
             server: None,
             authoritative: true,
