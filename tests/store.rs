@@ -150,7 +150,12 @@ fn questions_are_answered(place: Place) {
     };
     let mut diagnosis = failed(3, "4C").diagnosis(vec![cause("body-changed", "likely"), cause("spf-x", "certain")]);
     diagnosis.time = failed(4, "").time;
-    let passed = Event { reason: Some("no key".into()), ..event(5, "4D") };
+    let passed = Event {
+        reason: Some("no key".into()),
+        mail_from: "<>".into(),
+        rcpt_to: vec!["<Carol_x@example.org>".into(), "<dan@example.org>".into()],
+        ..event(5, "4D")
+    };
     let events = [signed(1, "4A"), signed(2, "4B"), failed(3, "4C"), diagnosis, passed, hostile(6)];
     store(&settings(place.clone()), &events);
 
@@ -165,6 +170,11 @@ fn questions_are_answered(place: Place) {
         (Filter { queue_id: only("4B"), ..Filter::default() }, &["4B"][..]),
         (Filter { message_id: only("4A@example.com"), ..Filter::default() }, &["4A"]),
         (Filter { message_id: only("<4A@example.com>"), ..Filter::default() }, &["4A"]),
+        (Filter { mail_from: only("<>"), ..Filter::default() }, &["4D"]),
+        (Filter { mail_from: only("Ann@Example.com"), since: since(2), ..Filter::default() }, &["4B", "4C", "4C"]),
+        (Filter { rcpt_to: only("carol_x@example.org"), ..Filter::default() }, &["4D"]),
+        (Filter { rcpt_to: only("<dan@example.org>"), ..Filter::default() }, &["4D"]),
+        (Filter { rcpt_to: only("carolyx@example.org"), ..Filter::default() }, &[]),
         (Filter { domain: only("EXAMPLE.com"), ..Filter::default() }, &["4A", "4B"]),
         (Filter { domain: only("mail.example.com"), ..Filter::default() }, &["4A", "4B"]),
         (Filter { domain: only("com"), ..Filter::default() }, &[]),

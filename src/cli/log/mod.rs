@@ -77,6 +77,12 @@ struct Which {
     /// With this Message-ID
     #[arg(long, value_name = "ID")]
     message_id: Option<String>,
+    /// From this envelope sender; '<>' is the null sender
+    #[arg(long, value_name = "ADDR")]
+    mail_from: Option<String>,
+    /// To this recipient
+    #[arg(long, value_name = "ADDR")]
+    rcpt_to: Option<String>,
     /// With this cause of failure
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
@@ -152,6 +158,8 @@ impl Which {
             domain: self.domain.clone(),
             queue_id: self.queue_id.clone(),
             message_id: self.message_id.clone(),
+            mail_from: self.mail_from.clone(),
+            rcpt_to: self.rcpt_to.clone(),
             cause: self.cause.clone(),
             action: self.action.map(|action| match action {
                 Word::Sign => Action::Sign,

@@ -28,6 +28,10 @@ pub struct Filter {
     pub queue_id: Option<String>,
     /// The Message-ID, with or without its angle brackets.
     pub message_id: Option<String>,
+    /// The address of MAIL FROM, with or without its angle brackets, in any case; `<>` is the null sender.
+    pub mail_from: Option<String>,
+    /// An address of RCPT TO, likewise.
+    pub rcpt_to: Option<String>,
     /// With this cause.
     pub cause: Option<String>,
     /// With this action.
@@ -315,14 +319,22 @@ impl Cursor {
 }
 
 impl Filter {
+    /// Does it ask for what only the event itself says?
+    fn is_of_event(&self) -> bool {
+        self.queue_id.is_some() || self.message_id.is_some() || self.mail_from.is_some() || self.rcpt_to.is_some()
+    }
+
     /// Is the event one of these?
     pub fn matches(&self, event: &Event) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|it| found == Some(it));
         let bare = |id: &str| id.trim_matches(['<', '>']).to_owned();
+        let is_path = |wanted: &String, path: &String| path_of(wanted) == path_of(path);
         let time = || event.time.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
         let domain = self.domain.as_ref().map(|domain| domain.to_ascii_lowercase());
         is(&self.queue_id, Some(&event.queue_id))
             && is(&self.message_id.as_deref().map(bare), event.message_id.as_deref().map(bare).as_deref())
+            && self.mail_from.as_ref().is_none_or(|wanted| is_path(wanted, &event.mail_from))
+            && self.rcpt_to.as_ref().is_none_or(|wanted| event.rcpt_to.iter().any(|path| is_path(wanted, path)))
             && self.action.is_none_or(|action| action == event.action)
             && self.cause.as_ref().is_none_or(|cause| event.causes.iter().any(|found| found.cause == *cause))
             && domain.is_none_or(|domain| rows::names_of(event).contains(&domain))
@@ -369,7 +381,7 @@ impl Query {
             // All events of one domain are that domain's.
             return (Query::facts(filter), "n.name");
         }
-        let simple = filter.cause.is_none() && filter.queue_id.is_none() && filter.message_id.is_none();
+        let simple = filter.cause.is_none() && !filter.is_of_event();
         let is_short = filter.since.is_some_and(|since| since / 1000 + SHORT > clock::unix_seconds().cast_signed());
         if is_short || !simple {
             return (Query::of(filter), "COALESCE(e.from_domain, e.domain, '')");
@@ -382,12 +394,11 @@ impl Query {
 
     /// A domain or a cause is looked up in its own table, in whose index its events stand in their order.
     fn new(filter: &Filter, needed: &[&'static str]) -> Query {
-        let of_event = filter.queue_id.is_some() || filter.message_id.is_some();
         let mut tables = Vec::new();
         for (table, wanted) in [
             ("n", filter.domain.is_some()),
             ("c", filter.cause.is_some()),
-            ("e", of_event || filter.action.is_some() && filter.domain.is_none() && !needed.contains(&"m")),
+            ("e", filter.is_of_event() || filter.action.is_some() && filter.domain.is_none() && !needed.contains(&"m")),
         ] {
             if wanted || needed.contains(&table) {
                 tables.push(table);
@@ -416,6 +427,12 @@ impl Query {
         if let Some(id) = &filter.message_id {
             let bare = id.trim_matches(['<', '>']);
             query.and("e.message_id IN (?, ?)", [format!("<{bare}>").into(), bare.into()]);
+        }
+        if let Some(address) = &filter.mail_from {
+            query.and("LOWER(e.mail_from) = ?", [path_of(address).into()]);
+        }
+        if let Some(address) = &filter.rcpt_to {
+            query.and("LOWER(e.rcpt_to) LIKE ? ESCAPE '!'", [listed(address).into()]);
         }
         if let Some(action) = &filter.action {
             query.and("FACT.action = ?", [rows::word(action).into()]);
@@ -449,6 +466,18 @@ impl Query {
         let key = self.tables.first().copied().unwrap_or("e");
         (question.replace("KEY.", &format!("{key}.")).replace("FACT.", &format!("{}.", self.fact)), self.values)
     }
+}
+
+/// An address as events have it, in small letters: in angle brackets.
+fn path_of(address: &str) -> String {
+    format!("<{}>", address.trim_matches(['<', '>']).to_ascii_lowercase())
+}
+
+/// The pattern of a list of paths, as it is stored, that holds this one.
+fn listed(address: &str) -> String {
+    let member = serde_json::Value::from(path_of(address)).to_string();
+    let escaped = member.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    format!("%{escaped}%")
 }
 
 /// The condition that a further table speaks of the same event.
