@@ -35,12 +35,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The ports of the listeners in the recipes.
 const SIGNING: u16 = 8892;
 const VERIFYING: u16 = 8893;
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "docs/README.md",
     "docs/design.md",
     "docs/operations.md",
     "docs/benchmarks.md",
+    "docs/performance.md",
     "docs/reliability.md",
 ];
 const RECIPES: [&str; 3] = ["master.cf.example", "master.cf.content-filter.example", "master.cf.outbound-mark.example"];
