@@ -9,10 +9,12 @@ use crate::{
     authres::claims,
     dns::{Dns, budget},
     message::Header,
-    verify::message::{self, Answers, Envelope, Questions, SpfVerdict, Verdicts, Verifier},
+    verify::{
+        early::Early,
+        message::{self, Answers, Envelope, Questions, SpfVerdict, Verdicts, Verifier},
+    },
 };
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
 /// The name of the field that carries our results.
 pub const FIELD_NAME: &str = "Authentication-Results";
@@ -21,14 +23,14 @@ pub const FIELD_NAME: &str = "Authentication-Results";
 pub struct Verifying {
     active: Arc<Active>,
     dns: Dns,
-    spf: JoinSet<Option<SpfVerdict>>,
+    spf: Option<Early<Option<SpfVerdict>>>,
     header: Option<AtHeader>,
 }
 
 /// What the header adds.
 struct AtHeader {
     verifier: Verifier,
-    answers: JoinSet<Answers>,
+    answers: Early<Answers>,
     /// The body, kept while a signature is undecided.
     copy: Option<Copy>,
 }
@@ -46,7 +48,7 @@ impl Verifying {
     pub fn begin(active: &Arc<Active>, envelope: Option<Envelope>, now: u64) -> Verifying {
         let timeout = active.settings.verify.dns_timeout;
         let dns = Dns::new(budget::Budget::new(active.dns.clone(), budget::QUESTIONS, timeout));
-        let mut verifying = Verifying { active: active.clone(), dns, spf: JoinSet::new(), header: None };
+        let mut verifying = Verifying { active: active.clone(), dns, spf: None, header: None };
         if let Some(envelope) = envelope {
             verifying.ask_spf(active, envelope, now);
         }
@@ -56,7 +58,7 @@ impl Verifying {
     /// Asks for SPF, once.
     pub fn ask_spf(&mut self, active: &Arc<Active>, envelope: Envelope, now: u64) {
         let (dns, receiver) = (self.dns.clone(), active.authserv_id.clone());
-        self.spf.spawn(async move { message::ask_spf(&dns, &envelope, &receiver, now).await });
+        self.spf = Some(Early::begin(async move { message::ask_spf(&dns, &envelope, &receiver, now).await }));
     }
 
     /// The header is complete: asks for what its signatures and its author need.
@@ -69,8 +71,7 @@ impl Verifying {
         let verifier = Verifier::new(header, &preferred, now);
         let questions = Questions::new(header, &verifier);
         let dns = self.dns.clone();
-        let mut answers = JoinSet::new();
-        answers.spawn(async move { questions.ask(&dns).await });
+        let answers = Early::begin(async move { questions.ask(&dns).await });
         let copy = verifier.is_signed().then_some(copy);
         self.header = Some(AtHeader { verifier, answers, copy });
     }
@@ -87,12 +88,12 @@ impl Verifying {
 
     /// The body is through: waits for what is still asked, and judges. `None` if a task of ours died.
     pub async fn finish(mut self, header: &Header) -> Option<Judged> {
-        let AtHeader { verifier, mut answers, copy } = self.header.take()?;
-        let spf = match self.spf.join_next().await {
-            Some(spf) => spf.ok()?,
+        let AtHeader { verifier, answers, copy } = self.header.take()?;
+        let spf = match self.spf.take() {
+            Some(spf) => spf.finish().await?,
             None => None,
         };
-        let answers = answers.join_next().await?.ok()?;
+        let answers = answers.finish().await?;
         let mut verdicts = Verdicts::conclude(&self.dns, header, verifier, answers, spf).await;
         verdicts.believe(header, &self.active.settings.verify.trusted_sealers);
         Some(Judged { verdicts, body: copy })

@@ -9,6 +9,7 @@ use super::{
     arc::{self, ArcResult},
     dkim::{self, DkimResult},
     dmarc::{self, Authenticated, Discovery, DmarcResult, SpfIdentity},
+    early::Early,
     spf::{self, Limits, Query, Scope, SpfResult},
 };
 use crate::{
@@ -19,7 +20,6 @@ use crate::{
     name::DomainName,
 };
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
-use tokio::task::JoinSet;
 
 /// The SMTP side of a message, as far as it is known.
 #[derive(Clone, Debug, Default)]
@@ -136,14 +136,13 @@ impl Questions {
     /// Asks for everything at once, but for the seals: there can be fifty, they decide nothing, and so they get what
     /// the signatures and the policy leave of the message's budget.
     pub async fn ask(self, dns: &Dns) -> Answers {
-        let mut asked = JoinSet::new();
-        spawn(&mut asked, dns, self.keys);
+        let mut asked = ask(dns, self.keys);
         let discovery = dmarc::discover(dns, self.author).await;
-        spawn(&mut asked, dns, self.seals);
+        asked.extend(ask(dns, self.seals));
         let mut keys = HashMap::new();
-        while let Some(answered) = asked.join_next().await {
+        for (name, answer) in asked {
             // A question whose task died has no answer, which is judged as one that was never asked.
-            if let Ok((name, answer)) = answered {
+            if let Some(answer) = answer.finish().await {
                 keys.insert(name, answer);
             }
         }
@@ -151,14 +150,12 @@ impl Questions {
     }
 }
 
-fn spawn(asked: &mut JoinSet<(String, Arc<Answer>)>, dns: &Dns, names: Vec<String>) {
-    for name in names {
-        let dns = dns.clone();
-        asked.spawn(async move {
-            let answer = dns.query(&name, RecordType::Txt).await;
-            (name, answer)
-        });
-    }
+fn ask(dns: &Dns, names: Vec<String>) -> Vec<(String, Early<Arc<Answer>>)> {
+    let begin = |name: String| {
+        let (dns, question) = (dns.clone(), name.clone());
+        (name, Early::begin(async move { dns.query(&question, RecordType::Txt).await }))
+    };
+    names.into_iter().map(begin).collect()
 }
 
 impl Verdicts {

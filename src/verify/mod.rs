@@ -5,6 +5,7 @@
 pub mod arc;
 pub mod dkim;
 pub mod dmarc;
+pub mod early;
 pub mod message;
 pub mod spf;
 pub mod standing;
