@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 pub struct Early<T>(State<T>);
 
 enum State<T> {
-    Done(T),
+    /// In a box, so that what waits for it stays small.
+    Done(Box<T>),
     Waiting(JoinSet<T>),
 }
 
@@ -21,7 +22,7 @@ impl<T: Send + 'static> Early<T> {
         let mut work: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(work);
         // Whoever it waits for is told the right waker when the task looks for the first time.
         match pin!(&mut work).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => Early(State::Done(value)),
+            Poll::Ready(value) => Early(State::Done(Box::new(value))),
             Poll::Pending => {
                 let mut waiting = JoinSet::new();
                 waiting.spawn(work);
@@ -33,7 +34,7 @@ impl<T: Send + 'static> Early<T> {
     /// Waits for it. `None` if the task died.
     pub async fn finish(self) -> Option<T> {
         match self.0 {
-            State::Done(value) => Some(value),
+            State::Done(value) => Some(*value),
             State::Waiting(mut waiting) => waiting.join_next().await?.ok(),
         }
     }
@@ -47,7 +48,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_there_needs_no_task_and_what_waits_is_woken() {
         let done = Early::begin(async { 7 });
-        assert!(matches!(done.0, State::Done(7)));
+        assert!(matches!(done.0, State::Done(_)));
         assert_eq!(done.finish().await, Some(7));
         let (sender, receiver) = oneshot::channel();
         let later = Early::begin(receiver);
