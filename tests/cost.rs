@@ -80,6 +80,12 @@ impl Desk {
     }
 }
 
+/// What is wrong each time that it is measured: a machine that is busy with others for a tenth of a second is not our
+/// cost, and a square stays one.
+fn steadily(measure: impl Fn() -> Result<(), String>) -> Result<(), String> {
+    (0..5).try_fold(String::new(), |_, _| measure().err().ok_or(())).map_or(Ok(()), Err)
+}
+
 fn cpu() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().expect("CPU time is never negative")
 }
@@ -195,20 +201,24 @@ fn cost_grows_with_the_size_and_no_faster() {
     ];
     let mut wrong = Vec::new();
     for (id, size, input) in inputs {
-        let (one, two) = (desk.cost(&input(size)), desk.cost(&input(2 * size)));
-        println!("{id}: {one:?}, twice {two:?}");
-        if two > one * TWICE + NOISE {
-            wrong.push(format!("{id}: {one:?}, twice {two:?}"));
-        }
+        let measure = || {
+            let (one, two) = (desk.cost(&input(size)), desk.cost(&input(2 * size)));
+            let said = format!("{id}: {one:?}, twice {two:?}");
+            println!("{said}");
+            if two > one * TWICE + NOISE { Err(said) } else { Ok(()) }
+        };
+        wrong.extend(steadily(measure).err());
     }
     // B-LONGLINE and B-WSP take at most twice as long as a usual body of their size.
-    let usual = desk.cost(&under(body("Some words of a line, as they are written by people.\r\n", 4 << 20)));
+    let people = under(body("Some words of a line, as they are written by people.\r\n", 4 << 20));
     for piece in [" a a a", " "] {
-        let odd = desk.cost(&under(body(piece, 4 << 20)));
-        println!("a body of {piece:?}: {odd:?}, usual {usual:?}");
-        if odd > usual * 2 * SLACK {
-            wrong.push(format!("a body of {piece:?}: {odd:?}, usual {usual:?}"));
-        }
+        let measure = || {
+            let (odd, usual) = (desk.cost(&under(body(piece, 4 << 20))), desk.cost(&people));
+            let said = format!("a body of {piece:?}: {odd:?}, usual {usual:?}");
+            println!("{said}");
+            if odd > usual * 2 * SLACK { Err(said) } else { Ok(()) }
+        };
+        wrong.extend(steadily(measure).err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
