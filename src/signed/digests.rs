@@ -42,25 +42,17 @@ impl LocalKey {
 
     /// By which a message with this b= (decoded) is found.
     pub fn of_signature(&self, signature: &[u8]) -> Id {
-        first(&self.tagged(b"signature", signature))
+        first(&tagged(&self.0, b"signature", signature))
     }
 
     /// By which a message with this Message-ID is found.
     pub fn of_message_id(&self, value: &[u8]) -> Id {
-        first(&self.tagged(b"message-id", value.trim_ascii()))
+        first(&tagged(&self.0, b"message-id", value.trim_ascii()))
     }
 
     /// The key for the message of this salt.
     pub fn of_message(&self, salt: &[u8; 16]) -> MessageKey {
-        MessageKey(Key::new(HMAC_SHA256, &self.tagged(b"message", salt)))
-    }
-
-    fn tagged(&self, what: &[u8], octets: &[u8]) -> [u8; 32] {
-        let mut context = Context::with_key(&self.0);
-        context.update(what);
-        context.update(b"\0");
-        context.update(octets);
-        first(context.sign().as_ref())
+        MessageKey(Key::new(HMAC_SHA256, &tagged(&self.0, b"message", salt)))
     }
 }
 
@@ -77,7 +69,7 @@ impl MessageKey {
         let words = words(&value);
         let kept = if words.len() > MAX_WORDS { Vec::new() } else { words };
         SignedField {
-            whole: first(&self.tagged(name.as_bytes(), &value)),
+            whole: first(&tagged(&self.0, name.as_bytes(), &value)),
             words: kept.into_iter().map(|word| self.word(word)).collect(),
             name,
         }
@@ -85,16 +77,17 @@ impl MessageKey {
 
     /// A word of a field.
     pub fn word(&self, word: &[u8]) -> WordDigest {
-        first(&self.tagged(b"", word))
+        first(&tagged(&self.0, b"", word))
     }
+}
 
-    fn tagged(&self, what: &[u8], octets: &[u8]) -> [u8; 32] {
-        let mut context = Context::with_key(&self.0);
-        context.update(what);
-        context.update(b"\0");
-        context.update(octets);
-        first(context.sign().as_ref())
-    }
+/// The HMAC of octets, apart from that of the same octets as another thing.
+fn tagged(key: &Key, what: &[u8], octets: &[u8]) -> [u8; 32] {
+    let mut context = Context::with_key(key);
+    context.update(what);
+    context.update(b"\0");
+    context.update(octets);
+    first(context.sign().as_ref())
 }
 
 /// What follows the colon in the canonical form of a field.
