@@ -31,13 +31,33 @@ pub enum NameError {
 
 impl DomainName {
     /// Reads a name; U-labels (RFC 8616) become A-labels, upper case becomes lower, one final dot is dropped.
+    ///
+    /// Nothing else of a name is changed. The mapping of UTS 46 would drop what nobody sees, such as U+200B, and take
+    /// other letters and dots for ASCII ones: then what a person reads is not the name that was judged. Such a label is
+    /// no U-label (RFC 5890 §2.3.2.1), and the name is refused.
     pub fn new(text: &str) -> Result<DomainName, NameError> {
         let text = text.strip_suffix('.').unwrap_or(text);
-        let ascii = if text.is_ascii() {
-            text.to_ascii_lowercase()
-        } else {
-            idna::domain_to_ascii(text).map_err(|_| NameError::Idna)?
-        };
+        if text.is_ascii() {
+            return DomainName::from_ascii(text.to_ascii_lowercase());
+        }
+        let ascii = idna::domain_to_ascii(text).map_err(|_| NameError::Idna)?;
+        let labels = || text.split('.').zip(ascii.split('.'));
+        if text.split('.').count() != ascii.split('.').count() || !labels().all(|(text, ascii)| is_as_seen(text, ascii))
+        {
+            return Err(NameError::Idna);
+        }
+        DomainName::from_ascii(ascii)
+    }
+
+    /// As [`DomainName::new`], for what a forgiving reader could make of a text: whatever UTS 46 maps to a name is one.
+    /// To find what passes for a name; never to judge by.
+    pub fn forgiving(text: &str) -> Result<DomainName, NameError> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        DomainName::from_ascii(idna::domain_to_ascii(text).map_err(|_| NameError::Idna)?)
+    }
+
+    /// Takes a name in ASCII and in lower case.
+    fn from_ascii(ascii: String) -> Result<DomainName, NameError> {
         if ascii.len() > 253 {
             return Err(NameError::TooLong);
         }
@@ -83,6 +103,17 @@ impl DomainName {
     }
 }
 
+/// Is this label the other one, but for upper case? Letters that are not ASCII and whose lower case is, such as the
+/// Kelvin sign, are not seen as what they become.
+fn is_as_seen(label: &str, ascii: &str) -> bool {
+    if label.is_ascii() {
+        return label.eq_ignore_ascii_case(ascii);
+    }
+    let turns_into_ascii = |c: char| !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii());
+    let lower = label.chars().flat_map(char::to_lowercase);
+    !label.chars().any(turns_into_ascii) && lower.eq(idna::domain_to_unicode(ascii).0.chars())
+}
+
 impl fmt::Display for DomainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -117,6 +148,10 @@ mod tests {
             ("münchen.example", "xn--mnchen-3ya.example"),
             ("한국.example", "xn--3e0b707e.example"),
             ("_spf.example.com", "_spf.example.com"),
+            ("MÜNCHEN.Example", "xn--mnchen-3ya.example"),
+            ("straße.XN--3E0B707E.example", "xn--strae-oqa.xn--3e0b707e.example"),
+            // A joiner is part of a name where its script needs it (RFC 5892 appendix A).
+            ("نامه\u{200c}ای.example", "xn--mgba3gch31f060k.example"),
         ] {
             assert_eq!(DomainName::new(text).map(|n| n.to_string()).as_deref(), Ok(want), "{text}");
         }
@@ -138,6 +173,31 @@ mod tests {
         ] {
             assert_eq!(DomainName::new(text), Err(want), "{text:?}");
         }
+    }
+
+    /// A name that looks like another, or holds what nobody sees, is none.
+    #[test]
+    fn what_is_not_seen_as_it_is_read_is_refused() {
+        const UNSEEN: &str = "\u{ad}\u{34f}\u{3164}\u{115f}\u{17b4}\u{180b}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{202e}\
+                              \u{2060}\u{2063}\u{2066}\u{fe0f}\u{feff}\u{ffa0}\u{1d173}\u{e0061}\u{e0100}";
+        const BLANKS: &str = "\u{a0}\u{1680}\u{2000}\u{2003}\u{2009}\u{202f}\u{205f}\u{3000}";
+        const ALIKE: &str = "\u{ff4d}\u{212a}\u{1d41a}\u{24d0}\u{3002}\u{ff0e}\u{ff61}\u{2024}\u{130}\u{17f}";
+        for c in UNSEEN.chars().chain(BLANKS.chars()).chain(ALIKE.chars()) {
+            for text in [
+                format!("legit{c}imate.example"),
+                format!("{c}legitimate.example"),
+                format!("legitimate.example{c}"),
+                format!("legitimate{c}.example"),
+                format!("한{c}국.example"),
+                format!("legitimate.{c}.example"),
+            ] {
+                assert!(DomainName::new(&text).is_err(), "U+{:04X}: {text}", c as u32);
+            }
+        }
+        // Decomposed: the same to the eye, and no U-label.
+        assert_eq!(DomainName::new("mu\u{308}nchen.example"), Err(NameError::Idna));
+        let found = DomainName::forgiving("ｍｘ\u{200b}.example.").map(|name| name.to_string());
+        assert_eq!(found.as_deref(), Ok("mx.example"));
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Ours {
         }
         // U-labels, full-width letters and the like mean the same name.
         let text = std::str::from_utf8(word).ok().filter(|text| !text.is_ascii());
-        let name = text.and_then(|text| DomainName::new(text.trim().trim_end_matches(['.', '。'])).ok());
+        let name = text.and_then(|text| DomainName::forgiving(text.trim().trim_end_matches(['.', '。'])).ok());
         name.is_some() && name == self.name
     }
 }
