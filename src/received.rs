@@ -107,6 +107,8 @@ pub fn return_path(header: &Header) -> Option<Vec<u8>> {
 enum Token<'a> {
     Word(&'a [u8]),
     Comment(&'a [u8]),
+    /// What would be a comment and touches the word before it: a part of that word.
+    Touching,
 }
 
 impl Token<'_> {
@@ -130,7 +132,13 @@ fn tokens(bytes: &[u8]) -> Vec<Token<'_>> {
         } else if bytes[at] == b'(' {
             at = comment_end(bytes, at);
             let inner = &bytes[start + 1..at];
-            tokens.push(Token::Comment(inner.strip_suffix(b")").unwrap_or(inner)));
+            let inner = inner.strip_suffix(b")").unwrap_or(inner);
+            // No server writes a comment without a blank before it; a client may have such a thing in its name.
+            let touches = start > 0 && !bytes[start - 1].is_ascii_whitespace();
+            tokens.push(match tokens.last() {
+                Some(Token::Word(_)) if touches => Token::Touching,
+                _ => Token::Comment(inner),
+            });
         } else {
             while at < bytes.len() && !bytes[at].is_ascii_whitespace() && bytes[at] != b'(' {
                 at += 1;
@@ -172,7 +180,7 @@ fn words(tokens: &[Token<'_>]) -> Option<String> {
         .iter()
         .map_while(|token| match token {
             Token::Word(word) => Some(String::from_utf8_lossy(word)),
-            Token::Comment(_) => None,
+            Token::Comment(_) | Token::Touching => None,
         })
         .collect();
     (!words.is_empty()).then(|| words.join(" "))
@@ -180,28 +188,36 @@ fn words(tokens: &[Token<'_>]) -> Option<String> {
 
 impl Received {
     /// The `from` clause without its keyword: a name, and comments that say more.
+    ///
+    /// The name is the client's own word, and may hold what looks like a comment. So where comments name different
+    /// addresses, or one has a place for an address and none that can be read, the field does not say who the client was.
     fn read_client(&mut self, tokens: &[Token<'_>]) {
         self.from_network = true;
         let mut name = None;
+        let mut seen = Seen::Nothing;
         for token in tokens {
             match token {
                 Token::Word(word) => name = name.or(Some(*word)),
-                Token::Comment(comment) => self.read_comment(comment),
+                Token::Comment(comment) => seen = seen.and(self.read_comment(comment)),
+                Token::Touching => {}
             }
         }
         // Exim names a client without a reverse name by its address, Yahoo every client.
-        if self.client_ip.is_none()
+        if seen == Seen::Nothing
             && let Some(address) = name.and_then(lone_address)
         {
-            self.client_ip = Some(address);
+            seen = Seen::Address(address);
             name = None;
+        }
+        if let Seen::Address(address) = seen {
+            self.client_ip = Some(address);
         }
         if self.helo.is_none() {
             self.helo = name.map(<[u8]>::to_vec);
         }
     }
 
-    fn read_comment(&mut self, comment: &[u8]) {
+    fn read_comment(&mut self, comment: &[u8]) -> Seen {
         let words = || comment.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let first = words().next().unwrap_or_default();
         // qmail: the name before is the reverse name, and HELO stands in a comment of its own where it differs.
@@ -209,24 +225,53 @@ impl Received {
             if self.helo.is_none() {
                 self.helo = words().nth(1).map(<[u8]>::to_vec);
             }
-            return;
+            return Seen::Nothing;
         }
-        if self.client_ip.is_some() {
-            return;
+        // Postfix: the names in a client's certificate and of a user, whatever they are.
+        if comment.starts_with(b"Client CN ") || comment.starts_with(b"Authenticated sender: ") {
+            return Seen::Nothing;
         }
-        // What the client said of itself, as `helo=[192.0.2.1]` of Exim and the user that ident named, is no address.
-        let mut said_here = words().filter(|word| !word.contains(&b'='));
-        self.client_ip = said_here
-            .clone()
-            .find_map(|word| bracketed_address(behind_user(word)))
-            .or_else(|| said_here.next().filter(|&word| word == first).and_then(lone_address));
-        // Exim: the same, as one of several words beside the address.
+        // Cyrus: handed over on the same host.
+        if comment.trim_ascii().eq_ignore_ascii_case(b"[unix socket]") {
+            self.from_network = false;
+            return Seen::Unclear;
+        }
+        // Exim: HELO, as one of several words beside the address.
         if self.helo.is_none() {
             self.helo = words().find_map(|word| word.strip_prefix(b"helo=")).map(<[u8]>::to_vec);
         }
-        // Cyrus: handed over on the same host.
-        if self.client_ip.is_none() && comment.trim_ascii().eq_ignore_ascii_case(b"[unix socket]") {
-            self.from_network = false;
+        // What the client said of itself, as `helo=[192.0.2.1]` of Exim and the user that ident named, is no address.
+        let said_here = || words().filter(|word| !word.contains(&b'='));
+        let bracketed = said_here().map(behind_user).map(|word| match bracketed_address(word) {
+            Some(address) => Seen::Address(address),
+            None if word.contains(&b'[') => Seen::Unclear,
+            None => Seen::Nothing,
+        });
+        match bracketed.fold(Seen::Nothing, Seen::and) {
+            Seen::Nothing => {
+                let lone = said_here().next().filter(|&word| word == first).and_then(lone_address);
+                lone.map_or(Seen::Nothing, Seen::Address)
+            }
+            seen => seen,
+        }
+    }
+}
+
+/// What comments say of the client's address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    Address(IpAddr),
+    /// Several addresses, or the place of one that cannot be read.
+    Unclear,
+}
+
+impl Seen {
+    fn and(self, other: Seen) -> Seen {
+        match (self, other) {
+            (Seen::Nothing, seen) | (seen, Seen::Nothing) => seen,
+            (Seen::Address(one), Seen::Address(other)) if one == other => self,
+            _ => Seen::Unclear,
         }
     }
 }
@@ -238,7 +283,10 @@ fn bracketed_address(text: &[u8]) -> Option<IpAddr> {
         match byte {
             b'[' => open = Some(at + 1),
             b']' => {
-                if let Some(found) = open.take().and_then(|open| address(&text[open..at])) {
+                // Behind it may come a port or the end, not the rest of a name.
+                let ends =
+                    text.get(at + 1).is_none_or(|next| !(next.is_ascii_alphanumeric() || b".-_[".contains(next)));
+                if let Some(found) = open.take().filter(|_| ends).and_then(|open| address(&text[open..at])) {
                     return Some(found);
                 }
             }
@@ -552,6 +600,39 @@ mod tests {
             ),
         ),
     ];
+
+    /// A client may call itself anything, with parentheses and brackets in it; its address is what the server wrote.
+    #[test]
+    fn the_name_of_a_client_does_not_choose_its_address() {
+        let field =
+            |client: &str| read(format!(" from {client} by mx.example.net (Postfix) with ESMTP id 4").as_bytes());
+        for client in [
+            "x(192.0.2.9) (unknown [198.51.100.66])",
+            "x([192.0.2.9]) (unknown [198.51.100.66])",
+            "\"([192.0.2.9])\" (unknown [198.51.100.66])",
+            "192.0.2.9 (unknown [198.51.100.66])",
+            "[192.0.2.9] (unknown [198.51.100.66]) (using TLSv1.3 with cipher [192.0.2.9])",
+            "x (unknown [198.51.100.66]) (Client CN \"[192.0.2.9]\", Issuer \"[192.0.2.9]\" (not verified))",
+            "x (unknown [198.51.100.66]) (Authenticated sender: [192.0.2.9])",
+            "x (HELO [192.0.2.9]) ([192.0.2.9]@198.51.100.66)",
+            "(192.0.2.9 (unknown [198.51.100.66])",
+        ] {
+            let client_ip = field(client).client_ip.map(|ip| ip.to_string());
+            assert!(matches!(client_ip.as_deref(), Some("198.51.100.66") | None), "{client}: {client_ip:?}");
+        }
+        for client in [
+            "([192.0.2.9]) (unknown [198.51.100.66])",
+            "(a.example [192.0.2.9]) (unknown [198.51.100.66])",
+            "x([192.0.2.9] (unknown [198.51.100.66])",
+            "x([192.0.2.9]) by other.example",
+            "[192.0.2.9] (unknown [unknown])",
+            "x (a[192.0.2.9].example [198.51.100.66])",
+            "x (a.example [192.0.2.9] [198.51.100.66])",
+        ] {
+            let found = field(client);
+            assert_eq!((found.client_ip, found.from_network), (None, true), "{client}");
+        }
+    }
 
     #[test]
     fn fields_as_the_mtas_write_them() {
