@@ -89,9 +89,11 @@ impl<'a> Field<'a> {
         self.raw
     }
 
-    /// The name as received, without blanks before the colon.
+    /// The name as received, without blanks before the colon (RFC 5322 §4.5). A line end is no blank there.
     pub fn name(&self) -> &'a [u8] {
-        self.raw[..self.colon].trim_ascii_end()
+        let name = &self.raw[..self.colon];
+        let end = name.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
+        &name[..end]
     }
 
     /// What follows the colon, leading blank included.
@@ -178,6 +180,13 @@ mod tests {
         let message = Message::new(b"no colon here\r\nA: 1");
         assert_eq!(message.header.fields().map(|f| f.raw()).collect::<Vec<_>>(), [&b"no colon here"[..], b"A: 1"]);
         assert_eq!(message.header.fields().next().map(|f| f.value()), Some(&b""[..]));
+    }
+
+    #[test]
+    fn a_name_ends_before_blanks_and_nothing_else() {
+        let message = Message::new(b"A \t: 1\r\nB\r\n : 2\r\nC\x0c: 3\r\n:4\r\n\r\n");
+        let names: Vec<_> = message.header.fields().map(|field| field.name()).collect();
+        assert_eq!(names, [&b"A"[..], b"B\r\n", b"C\x0c", b""]);
     }
 
     #[test]

@@ -81,15 +81,17 @@ pub enum AuthorError {
 
 /// The domain of the author: the one domain of the one From field.
 ///
-/// A field that some reader might take for From counts as one: `From :`, ` From:`, `From` with a control character in it.
+/// A field that some reader might take for From counts as one: `From :`, ` From:`, `From` with a control character in it,
+/// or one behind a bare CR or LF within another field.
 /// Alone, it is none, unless it is one (`From :` is).
 /// Several mailboxes of the same domain are one domain.
 pub fn author_domain(header: &Header) -> Result<DomainName, AuthorError> {
+    let hidden: usize = header.fields().map(|field| hidden_from_fields(field.value())).sum();
     let mut fields = header.fields().filter(|field| looks_like_from(field.name()));
     let Some(field) = fields.next() else {
         return Err(AuthorError::Missing);
     };
-    match fields.count() {
+    match hidden + fields.count() {
         0 => {}
         more => return Err(AuthorError::SeveralFields(1 + more)),
     }
@@ -108,6 +110,14 @@ pub fn author_domain(header: &Header) -> Result<DomainName, AuthorError> {
 
 fn looks_like_from(name: &[u8]) -> bool {
     name.iter().filter(|byte| byte.is_ascii_graphic()).map(u8::to_ascii_lowercase).eq(*b"from")
+}
+
+/// Lines within a value that a reader who ends lines at a bare CR or LF takes for From fields. A fold starts with a blank.
+fn hidden_from_fields(value: &[u8]) -> usize {
+    let lines = value.split(|byte| matches!(byte, b'\r' | b'\n')).skip(1);
+    let fields = lines.filter(|line| line.first().is_some_and(|first| !matches!(first, b' ' | b'\t')));
+    let names = fields.filter_map(|line| line.iter().position(|&byte| byte == b':').map(|colon| &line[..colon]));
+    names.filter(|name| looks_like_from(name)).count()
 }
 
 /// The domain of each mailbox of a From field's value, in order; at least one.
@@ -514,7 +524,9 @@ mod tests {
             (b" a@legit.example.", Kind::Domain(NameError::EmptyLabel)),
             (b" a@legit..example", Kind::Domain(NameError::EmptyLabel)),
             (b" a@legit.example'a", Kind::Domain(NameError::Character('\''))),
-            (" a@legit.example\u{2000}".as_bytes(), Kind::Domain(NameError::Character(' '))),
+            (" a@legit.example\u{2000}".as_bytes(), Kind::Domain(NameError::Idna)),
+            (" a@legit\u{200b}.example".as_bytes(), Kind::Domain(NameError::Idna)),
+            (" a@\u{feff}legit.example".as_bytes(), Kind::Domain(NameError::Idna)),
             (b" a@\xff.example", Kind::Domain(NameError::NotUtf8)),
             (b" \xff@b.example", Kind::NotUtf8),
             (b" a@legit.example\0.attack.example", Kind::Unexpected),
@@ -558,7 +570,7 @@ mod tests {
         assert_eq!(author(&[("Subject", " x"), good]), Ok(name("legit.example")));
         assert_eq!(author(&[("FROM ", " a@legit.example, B <b@legit.example>")]), Ok(name("legit.example")));
         assert_eq!(author(&[("Sender", bad), ("Resent-From", bad)]), Err(AuthorError::Missing));
-        for alone in [" From", "Fr\0om", "From\u{a0}", "\u{feff}From"] {
+        for alone in [" From", "Fr\0om", "From\u{a0}", "\u{feff}From", "From\r\n ", "From\x0c"] {
             assert_eq!(author(&[(alone, " a@legit.example")]), Err(AuthorError::Missing), "{alone:?}");
         }
         for second in ["From", "from", " From", "From ", "From\r\n ", "Fr\0om", "From\u{a0}"] {
@@ -568,6 +580,13 @@ mod tests {
             author(&[("From", " a@b.example, c@d.example, e@b.example")]),
             Err(AuthorError::SeveralDomains(vec![name("b.example"), name("d.example")]))
         );
+        // What some readers take for the end of a line hides a field from the others.
+        for value in [" x\rFrom: x@attack.example", " x\nfrom :x@attack.example", " x\r\rFROM: x@attack.example"] {
+            assert_eq!(author(&[("X", value), good]), Err(AuthorError::SeveralFields(2)), "{value:?}");
+        }
+        for value in [" x\r\n From: x@attack.example", " x\n\tFrom: x@attack.example", " From: x", " x\rNot-From: y"] {
+            assert_eq!(author(&[("X", value), good]), Ok(name("legit.example")), "{value:?}");
+        }
         assert!(matches!(author(&[("From", " broken"), ("Sender", bad)]), Err(AuthorError::Malformed(_))));
     }
 
