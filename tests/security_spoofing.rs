@@ -117,6 +117,13 @@ fn the_signature_names_what_is_no_domain() {
         row("a slash", b"legitimate.com/attack.com", b"sel"),
         row("no UTF-8", b"legitimate.com\xff", b"sel"),
         row("a full stop that is none", "legitimate.com\u{200b}".as_bytes(), b"sel\0"),
+        row("invisible at the end", "legitimate.com\u{200b}".as_bytes(), b"sel"),
+        row("invisible within", "legit\u{2060}imate.com".as_bytes(), b"sel"),
+        row("invisible in front", "\u{feff}legitimate.com".as_bytes(), b"sel"),
+        row("a soft hyphen", "legit\u{ad}imate.com".as_bytes(), b"sel"),
+        row("full-width", "ｌegitimate.com".as_bytes(), b"sel"),
+        row("another full stop", "legitimate。com".as_bytes(), b"sel"),
+        row("invisible in the selector", b"legitimate.com", "s\u{200b}el".as_bytes()),
     ]);
 }
 
@@ -165,6 +172,15 @@ fn the_author_is_not_one() {
             .want("/dmarc/reason", both),
         row("ES-19", "From: <any@attack.com>admin@legitimate.com").want("/dmarc/result", "permerror"),
         row("B1 invisible", "From: <admin@legitimate.com\u{2000}>").want("/dmarc/result", "permerror"),
+        row("B1 zero width", "From: <admin@legit\u{200b}imate.com>").want("/dmarc/result", "permerror"),
+        row("B1 soft hyphen", "From: <admin@legitimate\u{ad}.com>").want("/dmarc/result", "permerror"),
+        row("B1 full-width", "From: <admin@ｌegitimate.com>").want("/dmarc/result", "permerror"),
+        row("B1 a dot of another script", "From: <admin@legitimate。com>").want("/dmarc/result", "permerror"),
+        row("A7 behind a bare CR", "From: <any@attack.com>\r\nX: y\rFrom: <admin@legitimate.com>")
+            .want("/dmarc/result", "permerror"),
+        row("A7 behind a bare LF", "From: <any@attack.com>\r\nX: y\nFrom: <admin@legitimate.com>")
+            .want("/dmarc/result", "permerror"),
+        row("A7 folded and alone", "From\r\n : <any@attack.com>").want("/dmarc/result", "permerror"),
         row("B1 joiner", "From: <admin@legitimate.com\u{200d}>").want("/dmarc/result", "permerror"),
         row("B2", "From: =?utf-8?B?YWRtaW5AbGVnaXRpbWF0ZS5jb20=?=").want("/dmarc/result", "permerror"),
         row("B3", "Sender: <any@attack.com>").want("/dmarc/result", "permerror"),
