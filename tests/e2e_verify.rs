@@ -217,11 +217,16 @@ fn behind_a_relay_the_client_of_the_relay_is_judged_once() {
         let event = receiver.waxseal.events().pop().expect("an event");
         assert!(event["reason"].as_str().unwrap_or_default().contains(reason), "{event}");
     }
-    // A user is not judged, but may not speak in our name.
+    // A user and a network that is exempt are not judged, but may not speak in our name.
     receiver.set(&format!("{settings}\nlistener.mode = \"verify\""));
-    let arrived = receiver.through(user, "a@sender.example", judged.as_bytes());
-    assert_eq!(results(&arrived.bytes), [""; 0]);
-    assert!(arrived.bytes.ends_with(message.as_bytes()));
+    let foreign = "Authentication-Results:  Other.example;dkim=pass (as it\r\n\tcame)\r\n";
+    let claims: String = forged().iter().map(|value| format!("{foreign}Authentication-Results:{value}\r\n")).collect();
+    for client in [user, exempt] {
+        let arrived = receiver.through(client, "a@sender.example", (claims.clone() + &message).as_bytes());
+        let left = foreign.repeat(forged().len()) + &message;
+        assert!(arrived.bytes.ends_with(left.as_bytes()), "{client}: {}", String::from_utf8_lossy(&arrived.bytes));
+        assert_eq!(results(&arrived.bytes).len(), forged().len(), "{client}");
+    }
 }
 
 #[test]

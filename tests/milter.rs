@@ -433,6 +433,59 @@ async fn mail_that_is_not_ours_passes_whatever_the_size_of_its_header() {
     assert_eq!((actions.actions.len(), status), (0, Status::Accept), "its way to the filter keeps the mark");
 }
 
+/// Whoever sends it, mail that is not judged may not bear results in our name, unless they can only be ours.
+#[tokio::test]
+async fn results_in_our_name_go_from_mail_that_is_not_judged() {
+    const RELAY: [u8; 4] = [192, 0, 2, 9];
+    const EXEMPT: [u8; 4] = [192, 0, 2, 10];
+    const OURS: [u8; 4] = [127, 0, 0, 1];
+    let listener = |lines: &str| format!("[[listener]]\nsocket = \"inet:127.0.0.1:0\"\n{lines}");
+    let mark = "X-Mark: secret";
+    for (lines, client, author, removed) in [
+        ("", OURS, "a@other.example", true),
+        ("", OURS, "a@example.com", true),
+        ("", EXEMPT, "a@other.example", true),
+        ("mode = \"verify\"", EXEMPT, "a@example.com", true),
+        ("", RELAY, "a@other.example", false),
+        ("mode = \"verify\"\nreinjected = true", EXEMPT, "a@other.example", false),
+        ("mode = \"sign\"\nreinjected = true", OURS, "a@other.example", false),
+        ("mode = \"sign\"\nreinjected = true", OURS, "a@example.com", false),
+        ("mode = \"sign\"", EXEMPT, "a@other.example", false),
+    ] {
+        let site = Site::start(&format!(
+            "{NO_DNS}signing.outbound_mark = \"{mark}\"\nverify.trusted_relays = [\"192.0.2.9\"]\n\
+             verify.exempt_networks = [\"192.0.2.10\"]\n{}",
+            listener(lines)
+        ));
+        let mut connection = site.open().await;
+        connection.connect("client.example", client).await.expect("connect");
+        let fields = [
+            ("Authentication-Results", " (x) MX.example.; spf=pass"),
+            ("Authentication-Results", " other.example; spf=pass"),
+            ("authentication-results", "mx.example"),
+            ("X-Mark", " secret"),
+            ("From", author),
+        ];
+        let (actions, status) = send(&mut connection, &fields, &[BODY]).await;
+        assert_eq!(status, Status::Accept);
+        let gone: Vec<i32> = actions
+            .actions
+            .iter()
+            .filter_map(|action| match action {
+                EomAction::DeleteHeader { name, index } => {
+                    name.to_str().is_ok_and(|name| name == "Authentication-Results").then_some(*index)
+                }
+                EomAction::InsertHeader { name, .. } => {
+                    assert_eq!(name.to_str(), Ok("DKIM-Signature"), "{lines} {client:?}");
+                    None
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(gone, if removed { vec![3, 1] } else { vec![] }, "{lines} {client:?} {author}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_without_an_address_is_not_trusted() {
     for mode in ["auto", "sign"] {

@@ -213,8 +213,9 @@ impl Session {
     /// Lets a message pass unsigned and unjudged; without what must not leave.
     fn pass_on(&mut self, queue_id: &str, direction: Direction, reason: String, behind_filter: bool) -> Verdict {
         let answer = self.passed(queue_id, direction, reason);
+        let client = self.client;
         match &mut self.message {
-            Some(message) if !message.cleaning_edits(behind_filter).is_empty() => {
+            Some(message) if !message.cleaning_edits(client, behind_filter).is_empty() => {
                 message.work = Work::Clean { behind_filter };
                 Verdict::Continue
             }
@@ -257,7 +258,7 @@ impl Session {
                 metrics.verify.observe(asked.elapsed());
                 answer
             }
-            Work::Clean { behind_filter } => (message.cleaning_edits(behind_filter), Verdict::Accept),
+            Work::Clean { behind_filter } => (message.cleaning_edits(self.client, behind_filter), Verdict::Accept),
             Work::None => (Vec::new(), Verdict::Accept),
         };
         self.message = None;
@@ -283,7 +284,7 @@ impl Session {
                 if let (Some(recorder), Some(recording)) = (&message.active.recorder, work.recording) {
                     recorder.keep(&recording.finish(&work.plan, &message.header, &signatures, now));
                 }
-                let edits = message.signing_edits(&signatures);
+                let edits = message.signing_edits(self.client, &signatures);
                 self.signed(queue_id, &signatures);
                 (edits, Verdict::Accept)
             }
@@ -487,8 +488,8 @@ impl Transaction {
     }
 
     /// What must not leave goes, the signatures come: the first one ends up on top.
-    fn signing_edits(&self, signatures: &[Signature]) -> Vec<Edit> {
-        let mut edits = self.cleaning_edits(true);
+    fn signing_edits(&self, client: Client, signatures: &[Signature]) -> Vec<Edit> {
+        let mut edits = self.cleaning_edits(client, true);
         let signatures = signatures.iter().rev();
         edits.extend(
             signatures.map(|signature| Edit::Insert { name: write::FIELD_NAME, value: signature.value.clone() }),
@@ -496,25 +497,24 @@ impl Transaction {
         edits
     }
 
-    /// What must not leave with mail of ours: results that a user wrote in our name, and the secret mark. The mark stays
+    /// What goes from mail that is not judged: results in our name, which are forged, and the secret mark. The mark stays
     /// on mail that passes on its way to the filter, which it must survive.
-    fn cleaning_edits(&self, behind_filter: bool) -> Vec<Edit> {
-        let mut edits = self.without_results_of_a_user();
+    fn cleaning_edits(&self, client: Client, behind_filter: bool) -> Vec<Edit> {
+        let mut edits = match self.may_bear_our_results(client) {
+            true => Vec::new(),
+            false => self.removable.without_results(),
+        };
         if behind_filter {
             edits.extend(self.removable.without_mark(&self.active));
         }
         edits
     }
 
-    /// Results that a user wrote in our name, where we are the one who judges.
-    ///
-    /// At a listener that only signs somebody else judges, perhaps under the same name. What a filter of ours hands back
-    /// bears our own results, which stay.
-    fn without_results_of_a_user(&self) -> Vec<Edit> {
-        match self.listener.mode != Mode::Sign && self.auth_user.is_some() {
-            true => self.removable.without_results(),
-            false => Vec::new(),
-        }
+    /// May results in our name be our own? A relay of ours has judged, and a filter hands back what we judged before it.
+    /// At a listener that only signs somebody else judges, perhaps under the same name. A user is never a relay.
+    fn may_bear_our_results(&self, client: Client) -> bool {
+        let from_relay = self.auth_user.is_none() && self.is_relay(client);
+        from_relay || self.listener.reinjected || self.listener.mode == Mode::Sign
     }
 
     /// Our results, on top, and Received-SPF below them where it is wanted.
