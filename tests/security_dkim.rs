@@ -394,6 +394,16 @@ fn many_signatures_are_capped_and_the_authors_come_first() {
             .want("/dkim/20/result", "pass")
             .want("/dmarc/result", "pass"),
     );
+    // His organisation, above him, has one name, and comes before the many below him.
+    let mail = MAIL.replace("From: <a@example.com>", "From: <a@mail.example.com>");
+    let below: Vec<u8> = (0..20)
+        .flat_map(|number| Signer::new(&OTHER_2048, &format!("d{number}.mail.example.com")).field(mail.as_bytes()))
+        .collect();
+    rows.push(
+        Row::new("S-ABOVE", [below, signer().sign(mail.as_bytes())].concat(), &records)
+            .want("/dkim/20/result", "pass")
+            .want("/dmarc/result", "pass"),
+    );
     rows.push(
         Row::new("S-DISTINCT", own, &records)
             .want("/dkim/100/result", "pass")

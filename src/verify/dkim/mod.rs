@@ -222,17 +222,20 @@ pub(super) fn judge_digest(
     case.judge(&nothing, &FieldIndex::new(&nothing))
 }
 
-/// Marks the signatures to be judged: those of preferred domains first, then of names above and below them, then from
-/// the top. What cannot be read has its
-/// result already, and takes no place from what can.
+/// Marks the signatures to be judged: those of preferred domains first, then of names above them, which may be aligned
+/// with them and are few, then of names below, of which anybody can make up any number, then from the top. What cannot
+/// be read has its result already, and takes no place from what can.
 fn choose(signatures: &mut [Candidate], preferred: &[DomainName]) {
     let mut order: Vec<usize> = (0..signatures.len()).collect();
     order.sort_by_key(|&at| {
         let domain = signatures[at].signature.domain.as_ref();
-        let exact = domain.is_some_and(|domain| preferred.contains(domain));
-        let near =
-            domain.is_some_and(|domain| preferred.iter().any(|own| own.is_within(domain) || domain.is_within(own)));
-        (!signatures[at].signature.is_readable(), !exact, !near)
+        let far = domain.map_or(3, |domain| match preferred {
+            own if own.contains(domain) => 0,
+            own if own.iter().any(|own| own.is_within(domain)) => 1,
+            own if own.iter().any(|own| domain.is_within(own)) => 2,
+            _ => 3,
+        });
+        (!signatures[at].signature.is_readable(), far)
     });
     for at in order.into_iter().take(MAX_SIGNATURES) {
         signatures[at].judged = true;
