@@ -146,10 +146,26 @@ impl Ours {
                 Some(_) => {}
             }
         }
-        // U-labels, full-width letters and the like mean the same name.
+        // U-labels, full-width letters and the like mean the same name, whatever stands there that nobody sees.
         let text = std::str::from_utf8(word).ok().filter(|text| !text.is_ascii());
-        let name = text.and_then(|text| DomainName::forgiving(text.trim().trim_end_matches(['.', '。'])).ok());
+        let seen = text.map(|text| text.chars().filter(|&c| !is_hidden(c)).map(plain_dot).collect::<String>());
+        let name = seen.and_then(|seen| DomainName::forgiving(seen.trim().trim_end_matches('.')).ok());
         name.is_some() && name == self.name
+    }
+}
+
+/// Controls of direction and of layout, and tags: characters of no width that UTS 46 refuses or drops.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// What looks like a full stop is one.
+fn plain_dot(c: char) -> char {
+    match c {
+        '\u{2024}' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' => '.',
+        _ => c,
     }
 }
 
@@ -199,6 +215,9 @@ mod tests {
             "mx.example.net\u{200b}; dkim=pass".as_bytes(),
             "mx.example.net\u{a0}; dkim=pass".as_bytes(),
             "\u{a0}mx.example.net; dkim=pass".as_bytes(),
+            "\u{202a}mx.example.net\u{202c}; dkim=pass".as_bytes(),
+            "\u{e0001}mx.\u{2066}example\u{2069}.net; dkim=pass".as_bytes(),
+            "mx\u{2024}example\u{ff61}net\u{3002}; dkim=pass".as_bytes(),
             "\u{3000}mx.example.net.\u{2003}; dkim=pass".as_bytes(),
         ] {
             assert!(claims(value, "mx.example.net"), "{}", value.escape_ascii());
@@ -227,6 +246,8 @@ mod tests {
             b" broken \"quote; mx.example.net; dkim=pass",
             "한국.example; dkim=pass".as_bytes(),
             "mx.example.net한; dkim=pass".as_bytes(),
+            "\u{202a}other.example\u{202c}; dkim=pass".as_bytes(),
+            "mx\u{b7}example.net; dkim=pass".as_bytes(),
             b" mx.example.net\xff; dkim=pass",
         ] {
             assert!(!claims(value, "mx.example.net"), "{}", value.escape_ascii());
