@@ -103,6 +103,10 @@ fn the_json_is_that_of_the_contract() {
             .as_str()
             .is_some_and(|field| field.starts_with("mx.example.net; "))
     );
+    for name in ["", "two words", "x;dkim=pass", "(x)", "\"x\"", "x\r\ny"] {
+        let output = desk.verify(["--authserv-id", name, "mail"]);
+        assert_eq!(output.status.code(), Some(2), "{name:?}: no reader would find its results");
+    }
 }
 
 #[test]

@@ -125,9 +125,9 @@ fn at(given: Option<jiff::Timestamp>) -> Result<u64, Mistake> {
 }
 
 fn authserv_id(text: &str) -> Result<String, String> {
-    match text.is_empty() || text.chars().any(|c| c.is_control() || !c.is_ascii()) {
-        true => Err("a host name of ASCII characters is needed, as mx.example.net".into()),
-        false => Ok(text.into()),
+    match !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
+        true => Ok(text.into()),
+        false => Err("a host name of ASCII characters is needed, as mx.example.net".into()),
     }
 }
 
