@@ -106,7 +106,7 @@ fn no_author(error: &AuthorError) -> Finding {
 
 /// The author's domain does not exist: NXDOMAIN for the name itself.
 fn nonexistent(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
-    if case.authenticates {
+    if case.standing.authenticates {
         return None;
     }
     let answer = case.facts.answer(author.as_str(), RecordType::A)?;
@@ -138,12 +138,11 @@ fn undecided(case: &Case<'_>) -> Option<Finding> {
 
 /// A portal's domain in From, sent by somebody else.
 fn portal(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
-    if case.authenticates || !PORTALS.contains(&author.as_str()) {
+    if case.standing.authenticates || !PORTALS.contains(&author.as_str()) {
         return None;
     }
-    let aligned = case.verdicts.dkim.iter().zip(case.aligned).any(|(_, aligned)| *aligned != Some(false));
     // With the portal's own signature the mail was sent by it, and something else broke.
-    if aligned {
+    if case.standing.may_be_signed_by_author() {
         return None;
     }
     let claim = format!("{author} is a mail portal's domain, and the mail was not sent by the portal");
@@ -157,7 +156,7 @@ fn portal(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
 fn not_aligned(case: &Case<'_>, author: &DomainName) -> Vec<Finding> {
     let verdict = &case.verdicts.dmarc;
     let mut findings = Vec::new();
-    if case.authenticates || !matches!(verdict.result, DmarcResult::Fail | DmarcResult::None) {
+    if case.standing.authenticates || !matches!(verdict.result, DmarcResult::Fail | DmarcResult::None) {
         return findings;
     }
     let passing: Vec<&DomainName> = case
@@ -424,7 +423,7 @@ fn moved_boundary(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
     let claim = format!(
         "the organisational domain of {author} is {walked} by the tree walk, and {listed} by the Public Suffix List"
     );
-    let effect = if case.authenticates { Effect::Risk } else { Effect::Breaks };
+    let effect = if case.standing.authenticates { Effect::Risk } else { Effect::Breaks };
     Some(
         Finding::new(&causes::PSL_VS_TREEWALK, effect, Confidence::Likely, claim)
             .fix(format!("sign with d={author}, which aligns for all receivers")),

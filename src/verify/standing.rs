@@ -30,14 +30,16 @@ pub struct Standing {
     pub authenticates: bool,
 }
 
-impl Aligned {
-    /// As an answer to a question; `None` where DNS did not say.
-    pub fn known(self) -> Option<bool> {
-        match self {
-            Aligned::Yes => Some(true),
-            Aligned::No => Some(false),
-            Aligned::Unknown => None,
-        }
+impl Standing {
+    /// Does the domain of the signature with this number align? The first has 1.
+    pub fn of_signature(&self, index: usize) -> Aligned {
+        let aligned = index.checked_sub(1).and_then(|at| self.aligned.get(at));
+        aligned.copied().unwrap_or(Aligned::Unknown)
+    }
+
+    /// Is there a signature of the author's domain, or one that may be?
+    pub fn may_be_signed_by_author(&self) -> bool {
+        self.aligned.iter().any(|aligned| *aligned != Aligned::No)
     }
 }
 
