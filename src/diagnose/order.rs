@@ -2,7 +2,7 @@
 
 use super::{
     finding::{Confidence, Effect, Finding, Severity, Subject},
-    register::Stage,
+    register::{Stage, policy},
 };
 use crate::verify::standing::{Aligned, Standing};
 use std::cmp::Reverse;
@@ -71,12 +71,13 @@ fn severity(standing: &Standing, finding: &Finding) -> Severity {
     }
 }
 
-/// Among primary findings: a From domain that does not exist leads, then signatures (aligned first, then from the top),
-/// SPF, policy and activation.
+/// Among primary findings: a From domain that does not exist or is a portal's leads (no record of the sender's can help),
+/// then signatures (aligned first, then from the top), SPF, policy and activation.
 fn rank(standing: &Standing, placed: &Placed) -> (u8, u8, usize, Stage) {
     let stage = placed.finding.cause.stage;
     match &placed.finding.subject {
         Subject::Dmarc(_) if stage <= Stage::Transport => (0, 0, 0, stage),
+        Subject::Dmarc(_) if placed.finding.cause == &policy::FROM_DOMAIN_NOT_YOURS => (0, 1, 0, stage),
         Subject::Signature { index, domain, .. } => {
             (1, strangeness(standing, *index, domain.is_some()), index.unwrap_or(0), stage)
         }

@@ -3,7 +3,7 @@
 use super::{
     case::Case,
     finding::{Confidence, Effect, Finding, Subject},
-    register::{dns, policy as causes},
+    register::{dns, policy as causes, spf},
 };
 use crate::{
     address::AuthorError,
@@ -71,7 +71,7 @@ pub fn findings(case: &Case<'_>, known: &[Finding]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(nonexistent(case, author));
     findings.extend(undecided(case));
-    findings.extend(portal(case, author));
+    findings.extend(portal(case, author, known));
     findings.extend(not_aligned(case, author));
     findings.extend(both_failed(case, known));
     findings.extend(record(case, author));
@@ -136,13 +136,18 @@ fn undecided(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// A portal's domain in From, sent by somebody else.
-fn portal(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
+/// A portal's domain in From, sent by somebody else; `known` may say that the portal did send it.
+fn portal(case: &Case<'_>, author: &DomainName, known: &[Finding]) -> Option<Finding> {
     if case.standing.authenticates || !PORTALS.contains(&author.as_str()) {
         return None;
     }
     // With the portal's own signature the mail was sent by it, and something else broke.
     if case.standing.may_be_signed_by_author() {
+        return None;
+    }
+    // Behind a relay, or where DNS did not answer, nobody knows.
+    let open = [&spf::CHECKED_BEHIND_RELAY, &spf::DNS_TEMPERROR, &spf::INCLUDE_TEMPERROR];
+    if known.iter().any(|finding| open.contains(&finding.cause)) {
         return None;
     }
     let claim = format!("{author} is a mail portal's domain, and the mail was not sent by the portal");
@@ -400,6 +405,8 @@ fn subdomain_policy(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
 /// psd= moved the boundary of the organisation away from where the Public Suffix List draws it.
 fn moved_boundary(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
     let verdict = &case.verdicts.dmarc;
+    // Without any record the walk says nothing.
+    verdict.applied.as_ref()?;
     let walked = verdict.organizational.as_ref()?;
     let listed = psl::domain_str(author.as_str())?;
     if walked.as_str() == listed || !author.is_within(walked) {
