@@ -108,6 +108,61 @@ fn a_portals_domain_cannot_be_used_from_elsewhere() {
     let broken = Signer::new(&RSA_2048, "naver.com").sign(mail.as_bytes());
     let broken = String::from_utf8(broken).expect("text").replace("an invoice", "a bill");
     verify(broken.as_bytes(), &own, &[]).never(&["from-domain-not-yours"]);
+    // With the portal's domain in the envelope too, its SPF record refuses the client: no repair of that record helps.
+    let said = verify(
+        mail.as_bytes(),
+        &own,
+        &["--client-ip", "192.0.2.7", "--helo", "web.shop.example", "--mail-from", "shop@naver.com"],
+    );
+    said.leads("from-domain-not-yours", "certain").finding("spf-ip-not-authorized");
+    // The portal's own mail, judged behind a relay of ours.
+    let received =
+        "Received: from out.naver.com ([203.0.113.7]) by mx.example.net; Mon, 23 Nov 2026 03:59:00 +0000\r\n";
+    let relayed = format!("{received}{mail}");
+    let zone = Zone::default()
+        .txt("naver.com", "v=spf1 ip4:203.0.113.0/24 -all")
+        .txt("_dmarc.naver.com", "v=DMARC1; p=reject");
+    let inside = ["--client-ip", "10.0.0.2", "--helo", "relay", "--mail-from", "shop@naver.com"];
+    verify(relayed.as_bytes(), &zone, &inside)
+        .leads("spf-checked-behind-relay", "certain")
+        .never(&["from-domain-not-yours"]);
+}
+
+/// Without any DMARC record the tree walk finds no organization; what belongs together passes for the other all the same.
+#[test]
+fn without_a_dmarc_record_a_domain_signs_for_its_own() {
+    let bounces = ["--client-ip", "192.0.2.7", "--helo", "mx.example.com", "--mail-from", "b@bounce.example.com"];
+    let zone = |more: &str| {
+        ["example.com", "mail.example.com", "host.example", "one.co.uk"]
+            .iter()
+            .fold(Zone::default(), |zone, name| zone.txt(&format!("sel._domainkey.{name}"), &RSA_2048.record()))
+            .txt("shop.example.com", "v=spf1 -all")
+            .txt("two.co.uk", "v=spf1 -all")
+            .line(more)
+    };
+    for (author, signer) in [
+        ("x@shop.example.com", "example.com"),
+        ("x@shop.example.com", "mail.example.com"),
+        ("x@example.com", "mail.example.com"),
+    ] {
+        let mail = Signer::new(&RSA_2048, signer).sign(from(author).as_bytes());
+        let said = verify(&mail, &zone(""), &[]);
+        said.healthy().never(&["dmarc-dkim-not-aligned", "dmarc-psl-vs-treewalk"]).finding("dmarc-record-missing");
+        assert_eq!(said.report["dmarc"]["result"], "none");
+    }
+    for (author, signer) in [("x@shop.example.com", "host.example"), ("x@two.co.uk", "one.co.uk")] {
+        let mail = Signer::new(&RSA_2048, signer).sign(from(author).as_bytes());
+        verify(&mail, &zone(""), &[]).leads("dmarc-dkim-not-aligned", "certain");
+    }
+    let sent = r#"bounce.example.com. 300 IN TXT "v=spf1 ip4:192.0.2.7 -all""#;
+    verify(MAIL.as_bytes(), &zone(sent), &bounces).healthy().never(&["dmarc-spf-not-aligned"]);
+    // Where it fails, it is the sender's own SPF that does.
+    let said = verify(MAIL.as_bytes(), &zone(r#"example.com. 300 IN TXT "v=spf1 ip4:192.0.2.7 -all""#), &bounces);
+    assert_eq!(said.leads("spf-wrong-host", "certain").findings()[0]["severity"], "error");
+    // A record that asks for strict alignment is heard.
+    let strict = zone(r#"_dmarc.example.com. 300 IN TXT "v=DMARC1; p=none; adkim=s""#);
+    verify(&Signer::new(&RSA_2048, "mail.example.com").sign(MAIL.as_bytes()), &strict, &[])
+        .leads("dmarc-strict-dkim", "certain");
 }
 
 #[test]

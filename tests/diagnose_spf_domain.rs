@@ -60,6 +60,7 @@ fn a_record_without_a_client() {
         ("v=spf1 +all", "spf-plus-all", "certain"),
         ("v=spf1 ip4:203.0.0.0/8 -all", "spf-too-broad", "certain"),
         ("v=spf1 ptr -all", "spf-ptr-used", "certain"),
+        ("v=spf1 -all include:spf.b.example", "spf-terms-after-all", "certain"),
         ("hello", "spf-record-missing", "certain"),
     ] {
         leads(&zone().txt("example.com", text), &[], cause, confidence);

@@ -85,7 +85,7 @@ fn includes_that_lead_nowhere() {
     for (text, cause, publish) in [
         ("v=spf1 include:gone.b.example ip4:192.0.2.7 ~all", "spf-include-no-record", "v=spf1 ip4:192.0.2.7 ~all"),
         ("v=spf1 include:txt.b.example ip4:192.0.2.7 ~all", "spf-include-no-record", "v=spf1 ip4:192.0.2.7 ~all"),
-        ("v=spf1 ip4:203.0.113.1 redirect=gone.b.example", "spf-redirect-no-record", "v=spf1 ip4:203.0.113.1"),
+        ("v=spf1 ip4:203.0.113.1 redirect=gone.b.example", "spf-redirect-no-record", "v=spf1 ip4:203.0.113.1 ~all"),
         ("v=spf1 redirect=gone.b.example", "spf-redirect-no-record", ""),
     ] {
         let zone = Zone::default().txt("txt.b.example", "hello").txt("example.com", text);
@@ -110,6 +110,16 @@ fn names_that_no_longer_exist() {
     assert_eq!(said.finding("spf-too-many-void-lookups")["publish"]["value"], "v=spf1 ip4:192.0.2.7 ~all");
     let two = "v=spf1 a:a.example.com a:b.example.com ip4:192.0.2.7 ~all";
     judge(&Zone::default().txt("example.com", two)).healthy().never(&["spf-too-many-void-lookups"]);
+    // A host without IPv6 finds nothing for this client, and stays in the record: it sends by IPv4.
+    let mixed = Zone::default()
+        .txt("example.com", "v=spf1 a:web.example.com a:a.example.com a:b.example.com ip6:2001:db8::7 ~all")
+        .line("web.example.com. 300 IN A 192.0.2.8");
+    let client = ["--client-ip", "2001:db8::7", "--helo", "out.example.org", "--mail-from", "a@example.com"];
+    let said = verify(MAIL.as_bytes(), &mixed, &client);
+    let finding = said.leads("spf-too-many-void-lookups", "certain").finding("spf-too-many-void-lookups");
+    assert_eq!(finding["publish"]["value"], "v=spf1 a:web.example.com ip6:2001:db8::7 ~all");
+    let steps = finding["fix"].as_array().expect("steps");
+    assert!(steps.iter().any(|step| step.as_str().is_some_and(|step| step.contains("one family"))), "{steps:?}");
 }
 
 #[test]

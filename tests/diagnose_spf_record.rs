@@ -140,6 +140,26 @@ fn one_mistake_in_the_text() {
         ),
         ("v=spf1 h.b.example ~all", "spf-unknown-mechanism", "certain", "v=spf1 a:h.b.example ~all"),
         ("v=spf1 email.ncloud.com ~all", "spf-unknown-mechanism", "certain", "v=spf1 include:email.ncloud.com ~all"),
+        ("v=spf1 ip4.192.0.2.7 ~all", "spf-ip-mechanism-wrong", "certain", "v=spf1 ip4:192.0.2.7 ~all"),
+        // Nobody means to let everybody send.
+        (
+            "v=spf1 include:email.ncloud.com al",
+            "spf-unknown-mechanism",
+            "certain",
+            "v=spf1 include:email.ncloud.com ~all",
+        ),
+        (
+            "v=spf1 include:email.ncloud.com !all",
+            "spf-unknown-mechanism",
+            "certain",
+            "v=spf1 include:email.ncloud.com ~all",
+        ),
+        (
+            "v=spf1 include:email.ncloud.com,all",
+            "spf-comma-or-semicolon",
+            "certain",
+            "v=spf1 include:email.ncloud.com ~all",
+        ),
         ("v=spf1 moo ~all", "spf-unknown-mechanism", "certain", ""),
         ("v=spf1 include:email.ncloud.com exists:%i.x.example ~all", "spf-macro-invalid", "certain", ""),
         ("v=spf1 include:%{d.x.example ~all", "spf-macro-invalid", "certain", ""),

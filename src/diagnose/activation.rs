@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// What the absence of a signature means; `known` are the findings so far.
 pub fn findings(case: &Case<'_>, known: &[Finding]) -> Vec<Finding> {
     let Ok(author) = &case.verdicts.author else { return Vec::new() };
-    let signed = case.aligned.iter().any(|aligned| *aligned != Some(false));
+    let signed = case.standing.may_be_signed_by_author();
     let mut findings = Vec::new();
     if !signed {
         findings.extend(unsigned(case, author, known));

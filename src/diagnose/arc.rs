@@ -15,7 +15,7 @@ pub fn findings(case: &Case<'_>) -> Vec<Finding> {
     let chain = &case.verdicts.arc;
     let found = match (&chain.result, &chain.reason) {
         (Word::Fail, Some(reason)) => vec![broken(reason)],
-        (Word::Pass, _) if !case.authenticates => whole(case),
+        (Word::Pass, _) if !case.standing.authenticates => whole(case),
         _ => Vec::new(),
     };
     found.into_iter().map(|finding| finding.about(Subject::Arc)).collect()

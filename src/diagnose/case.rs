@@ -4,7 +4,7 @@
 //! on without it; whoever runs the diagnosis fetches what was wanted, within its budget, and diagnoses again
 //! ([`crate::inquire`]). So each question stands where its answer is used, and nothing here waits.
 
-use super::{finding::Subject, history::Published, order::Standing, undo::Memory};
+use super::{finding::Subject, history::Published, undo::Memory};
 use crate::{
     dkim::{
         record::{Key, KeyRecord},
@@ -19,6 +19,7 @@ use crate::{
         dkim::{DkimResult, Proof, prove},
         message::Verdicts,
         spf,
+        standing::Standing,
     },
 };
 use std::{
@@ -36,25 +37,14 @@ pub struct Case<'a> {
     pub body: Option<&'a [u8]>,
     /// The verdicts.
     pub verdicts: &'a Verdicts,
-    /// For each signature: does its domain align with From? `None` where DNS did not say.
-    pub aligned: &'a [Option<bool>],
-    /// Does the domain that SPF judged?
-    pub spf_aligned: Option<bool>,
-    /// Does the message authenticate?
-    pub authenticates: bool,
+    /// How it stands: what aligns with From, and whether it authenticates.
+    pub standing: &'a Standing,
     /// When it was judged, in seconds since 1970.
     pub at: u64,
     /// What the sender should have.
     pub expected: &'a Expected,
     /// What DNS said.
     pub facts: &'a Facts,
-}
-
-impl<'a> Case<'a> {
-    /// How the message stands.
-    pub fn standing(&self) -> Standing<'a> {
-        Standing { authenticates: self.authenticates, aligned: self.aligned, spf_aligned: self.spf_aligned }
-    }
 }
 
 /// What the sender (or the domain that is checked) should have.

@@ -76,7 +76,7 @@ pub fn findings(case: &Case<'_>, selector: Option<&DomainName>) -> Vec<Placed> {
     }
     findings.extend(spf::domain_findings(case, domain));
     findings.extend(policy::domain_findings(case, domain));
-    arrange(case.standing(), servers::without_echoes(findings))
+    arrange(case.standing, servers::without_echoes(findings))
 }
 
 fn published_key(case: &Case<'_>, domain: &DomainName, selector: &DomainName) -> Vec<Finding> {

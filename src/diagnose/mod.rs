@@ -32,7 +32,7 @@ mod spf;
 mod transport;
 pub mod undo;
 
-pub use order::{Placed, Standing, arrange};
+pub use order::{Placed, arrange};
 
 use crate::verify::{Word, dkim::DkimResult};
 use case::{Case, KeyCase, Oracle};
@@ -50,7 +50,7 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
     let activation = activation::findings(case, &findings);
     findings.extend(activation);
     findings.extend(arc::findings(case));
-    arrange(case.standing(), servers::without_echoes(findings))
+    arrange(case.standing, servers::without_echoes(findings))
 }
 
 /// The findings of one signature, in the order of blame; what a certain cause explains is not looked for downstream.

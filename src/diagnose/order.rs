@@ -2,8 +2,9 @@
 
 use super::{
     finding::{Confidence, Effect, Finding, Severity, Subject},
-    register::Stage,
+    register::{Stage, policy},
 };
+use crate::verify::standing::{Aligned, Standing};
 use std::cmp::Reverse;
 
 /// A finding in its place.
@@ -17,19 +18,9 @@ pub struct Placed {
     pub primary: bool,
 }
 
-/// How a message (or a domain that is checked) stands, as far as severity depends on it.
-#[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
-    /// Does it authenticate?
-    pub authenticates: bool,
-    /// For each signature: does its domain align with From? `None` where DNS did not say.
-    pub aligned: &'a [Option<bool>],
-    /// Does the domain that SPF judged?
-    pub spf_aligned: Option<bool>,
-}
-
-/// Orders findings: the primary ones first, that of the message at the head, then by severity.
-pub fn arrange(standing: Standing<'_>, findings: Vec<Finding>) -> Vec<Placed> {
+/// Orders findings: the primary ones first, that of the message (or of the domain that is checked) at the head, then by
+/// severity.
+pub fn arrange(standing: &Standing, findings: Vec<Finding>) -> Vec<Placed> {
     let mut placed: Vec<Placed> = findings
         .into_iter()
         .map(|finding| Placed { severity: severity(standing, &finding), finding, primary: false })
@@ -62,12 +53,12 @@ pub fn arrange(standing: Standing<'_>, findings: Vec<Finding>) -> Vec<Placed> {
 }
 
 /// How grave a finding is for the message: only what stands between it and authentication is an error.
-fn severity(standing: Standing<'_>, finding: &Finding) -> Severity {
+fn severity(standing: &Standing, finding: &Finding) -> Severity {
     let aligned = match &finding.subject {
         Subject::Signature { index: Some(index), domain, .. } => {
             strangeness(standing, Some(*index), domain.is_some()) < 2
         }
-        Subject::Spf(_) => standing.spf_aligned != Some(false),
+        Subject::Spf(_) => standing.spf_aligned != Aligned::No,
         Subject::Signature { index: None, .. } | Subject::Dmarc(_) => true,
         Subject::Arc => false,
         Subject::Mta => true,
@@ -80,12 +71,13 @@ fn severity(standing: Standing<'_>, finding: &Finding) -> Severity {
     }
 }
 
-/// Among primary findings: a From domain that does not exist leads, then signatures (aligned first, then from the top),
-/// SPF, policy and activation.
-fn rank(standing: Standing<'_>, placed: &Placed) -> (u8, u8, usize, Stage) {
+/// Among primary findings: a From domain that does not exist or is a portal's leads (no record of the sender's can help),
+/// then signatures (aligned first, then from the top), SPF, policy and activation.
+fn rank(standing: &Standing, placed: &Placed) -> (u8, u8, usize, Stage) {
     let stage = placed.finding.cause.stage;
     match &placed.finding.subject {
         Subject::Dmarc(_) if stage <= Stage::Transport => (0, 0, 0, stage),
+        Subject::Dmarc(_) if placed.finding.cause == &policy::FROM_DOMAIN_NOT_YOURS => (0, 1, 0, stage),
         Subject::Signature { index, domain, .. } => {
             (1, strangeness(standing, *index, domain.is_some()), index.unwrap_or(0), stage)
         }
@@ -97,12 +89,11 @@ fn rank(standing: Standing<'_>, placed: &Placed) -> (u8, u8, usize, Stage) {
 }
 
 /// How far a signature is from the author's: 0 if it aligns, 1 if that is not known, 2 if it does not.
-fn strangeness(standing: Standing<'_>, index: Option<usize>, named: bool) -> u8 {
-    let aligned = index.and_then(|index| standing.aligned.get(index.checked_sub(1)?).copied().flatten());
-    match aligned {
-        Some(true) => 0,
+fn strangeness(standing: &Standing, index: Option<usize>, named: bool) -> u8 {
+    match index.map(|index| standing.of_signature(index)) {
+        Some(Aligned::Yes) => 0,
         // A signature whose d= cannot be read may have been the author's.
-        Some(false) if named => 2,
+        Some(Aligned::No) if named => 2,
         _ => 1,
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     case::Case,
     finding::{Confidence, Effect, Finding, Subject},
-    register::{dns, policy as causes},
+    register::{dns, policy as causes, spf},
 };
 use crate::{
     address::AuthorError,
@@ -71,7 +71,7 @@ pub fn findings(case: &Case<'_>, known: &[Finding]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(nonexistent(case, author));
     findings.extend(undecided(case));
-    findings.extend(portal(case, author));
+    findings.extend(portal(case, author, known));
     findings.extend(not_aligned(case, author));
     findings.extend(both_failed(case, known));
     findings.extend(record(case, author));
@@ -106,7 +106,7 @@ fn no_author(error: &AuthorError) -> Finding {
 
 /// The author's domain does not exist: NXDOMAIN for the name itself.
 fn nonexistent(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
-    if case.authenticates {
+    if case.standing.authenticates {
         return None;
     }
     let answer = case.facts.answer(author.as_str(), RecordType::A)?;
@@ -136,14 +136,18 @@ fn undecided(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// A portal's domain in From, sent by somebody else.
-fn portal(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
-    if case.authenticates || !PORTALS.contains(&author.as_str()) {
+/// A portal's domain in From, sent by somebody else; `known` may say that the portal did send it.
+fn portal(case: &Case<'_>, author: &DomainName, known: &[Finding]) -> Option<Finding> {
+    if case.standing.authenticates || !PORTALS.contains(&author.as_str()) {
         return None;
     }
-    let aligned = case.verdicts.dkim.iter().zip(case.aligned).any(|(_, aligned)| *aligned != Some(false));
     // With the portal's own signature the mail was sent by it, and something else broke.
-    if aligned {
+    if case.standing.may_be_signed_by_author() {
+        return None;
+    }
+    // Behind a relay, or where DNS did not answer, nobody knows.
+    let open = [&spf::CHECKED_BEHIND_RELAY, &spf::DNS_TEMPERROR, &spf::INCLUDE_TEMPERROR];
+    if known.iter().any(|finding| open.contains(&finding.cause)) {
         return None;
     }
     let claim = format!("{author} is a mail portal's domain, and the mail was not sent by the portal");
@@ -157,7 +161,7 @@ fn portal(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
 fn not_aligned(case: &Case<'_>, author: &DomainName) -> Vec<Finding> {
     let verdict = &case.verdicts.dmarc;
     let mut findings = Vec::new();
-    if case.authenticates || !matches!(verdict.result, DmarcResult::Fail | DmarcResult::None) {
+    if case.standing.authenticates || !matches!(verdict.result, DmarcResult::Fail | DmarcResult::None) {
         return findings;
     }
     let passing: Vec<&DomainName> = case
@@ -401,6 +405,8 @@ fn subdomain_policy(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
 /// psd= moved the boundary of the organisation away from where the Public Suffix List draws it.
 fn moved_boundary(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
     let verdict = &case.verdicts.dmarc;
+    // Without any record the walk says nothing.
+    verdict.applied.as_ref()?;
     let walked = verdict.organizational.as_ref()?;
     let listed = psl::domain_str(author.as_str())?;
     if walked.as_str() == listed || !author.is_within(walked) {
@@ -424,7 +430,7 @@ fn moved_boundary(case: &Case<'_>, author: &DomainName) -> Option<Finding> {
     let claim = format!(
         "the organisational domain of {author} is {walked} by the tree walk, and {listed} by the Public Suffix List"
     );
-    let effect = if case.authenticates { Effect::Risk } else { Effect::Breaks };
+    let effect = if case.standing.authenticates { Effect::Risk } else { Effect::Breaks };
     Some(
         Finding::new(&causes::PSL_VS_TREEWALK, effect, Confidence::Likely, claim)
             .fix(format!("sign with d={author}, which aligns for all receivers")),

@@ -7,11 +7,16 @@
 mod authoritative;
 
 use crate::{
-    diagnose::case::{Facts, Servers, Trial, Wanted},
+    diagnose::{
+        self, Placed,
+        case::{Case, Expected, Facts, Servers, Trial, Wanted},
+    },
     dns::{Answer, Dns, Fault, Outcome},
+    message::Header,
     verify::{
         message::Verdicts,
         spf::{self, Limits, Query},
+        standing::Standing,
     },
 };
 use authoritative::Purse;
@@ -44,6 +49,23 @@ const NAMES: usize = 4;
 /// Rounds of asking: names found lead to further names, no more than this often. SPF allows ten records behind one
 /// another; a round finds one of them.
 const ROUNDS: usize = 12;
+
+/// A message that was judged, and is to be diagnosed.
+#[derive(Clone, Copy)]
+pub struct Judged<'a> {
+    /// Its header.
+    pub header: &'a Header,
+    /// Its body with CRLF line ends; `None` where no copy was kept.
+    pub body: Option<&'a [u8]>,
+    /// The verdicts.
+    pub verdicts: &'a Verdicts,
+    /// How it stands.
+    pub standing: &'a Standing,
+    /// When it was judged, in seconds since 1970.
+    pub at: u64,
+    /// What the sender should have.
+    pub expected: &'a Expected,
+}
 
 /// What DNS said beyond a message's verdicts.
 pub struct Inquiry {
@@ -93,6 +115,13 @@ impl Inquiry {
     /// What is known now.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Why a message fails, or will: the message's own cause first.
+    pub async fn message(&mut self, judged: Judged<'_>) -> Vec<Placed> {
+        let Judged { header, body, verdicts, standing, at, expected } = judged;
+        self.know(verdicts);
+        self.settle(|facts| diagnose::diagnose(&Case { header, body, verdicts, standing, at, expected, facts })).await
     }
 
     /// Runs `diagnose` until it wants nothing more; its last answer counts.

@@ -7,7 +7,7 @@
 
 use super::state::{Active, Shared};
 use crate::{
-    diagnose::{self, Placed, case::Case, case::Expected, finding::Effect, history::Published},
+    diagnose::{Placed, case::Expected, finding::Effect, history::Published},
     event::{CauseEvent, Event},
     inquire::{self, Inquiry},
     message::Header,
@@ -17,7 +17,6 @@ use crate::{
         dmarc::DmarcResult,
         message::{Envelope, Verdicts},
         spf::SpfResult,
-        standing::Standing,
     },
 };
 use std::sync::{
@@ -139,30 +138,18 @@ pub fn is_suspicious(verdicts: &Verdicts) -> bool {
 
 async fn look_into(shared: &Shared, active: &Active, mut expected: Expected, judged: Judged) {
     expected.history = history(shared, active, &judged.verdicts).await;
-    let expected = &expected;
     let standing = judged.verdicts.standing(&active.dns).await;
     let query = judged.envelope.query(&active.authserv_id, judged.at);
     let mut inquiry = Inquiry::new(&active.dns, query, inquire::MILTER);
-    inquiry.know(&judged.verdicts);
-    let body = judged.body.as_ref().and_then(Copy::whole);
-    let aligned: Vec<Option<bool>> = standing.aligned.iter().map(|aligned| aligned.known()).collect();
-    let Standing { spf_aligned, authenticates, .. } = standing;
-    let findings = inquiry
-        .settle(|facts| {
-            diagnose::diagnose(&Case {
-                header: &judged.header,
-                body,
-                verdicts: &judged.verdicts,
-                aligned: &aligned,
-                spf_aligned: spf_aligned.known(),
-                authenticates,
-                at: judged.at,
-                expected,
-                facts,
-            })
-        })
-        .await;
-    let causes = causes(&findings);
+    let message = inquire::Judged {
+        header: &judged.header,
+        body: judged.body.as_ref().and_then(Copy::whole),
+        verdicts: &judged.verdicts,
+        standing: &standing,
+        at: judged.at,
+        expected: &expected,
+    };
+    let causes = causes(&inquiry.message(message).await);
     if !causes.is_empty() {
         shared.journal.write(&judged.event.diagnosis(causes));
     }

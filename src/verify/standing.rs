@@ -1,10 +1,16 @@
 //! What the verdicts amount to: which domains align with From, and whether the message authenticates.
 //!
 //! DMARC itself asks only about what passed; a diagnosis wants to know of what failed whether it would have counted.
+//!
+//! Where no DMARC record applies, its tree walk finds no organization, and each name would be its own (RFC 9989 §4.10.2).
+//! That a domain without a record signs its own subdomains' mail is no failure, so there the Public Suffix List tells
+//! what belongs together. The verdict of DMARC is `none` either way.
 
 use super::{
+    Word,
     dmarc::{self, Alignment, Authenticated, DmarcResult, SpfIdentity},
     message::Verdicts,
+    spf::SpfResult,
 };
 use crate::{dns::Dns, name::DomainName};
 
@@ -30,14 +36,16 @@ pub struct Standing {
     pub authenticates: bool,
 }
 
-impl Aligned {
-    /// As an answer to a question; `None` where DNS did not say.
-    pub fn known(self) -> Option<bool> {
-        match self {
-            Aligned::Yes => Some(true),
-            Aligned::No => Some(false),
-            Aligned::Unknown => None,
-        }
+impl Standing {
+    /// Does the domain of the signature with this number align? The first has 1.
+    pub fn of_signature(&self, index: usize) -> Aligned {
+        let aligned = index.checked_sub(1).and_then(|at| self.aligned.get(at));
+        aligned.copied().unwrap_or(Aligned::Unknown)
+    }
+
+    /// Is there a signature of the author's domain, or one that may be?
+    pub fn may_be_signed_by_author(&self) -> bool {
+        self.aligned.iter().any(|aligned| *aligned != Aligned::No)
     }
 }
 
@@ -52,10 +60,21 @@ impl Verdicts {
         let spf_aligned = alignment(dns, &self.dmarc, domain, Method::Spf).await;
         let authenticates = match self.dmarc.result {
             DmarcResult::Pass => true,
-            DmarcResult::None => self.dmarc.dkim_aligned || self.dmarc.spf_aligned,
+            DmarcResult::None => self.passes_aligned(&aligned, spf_aligned),
             DmarcResult::Fail | DmarcResult::TempError | DmarcResult::PermError => false,
         };
         Standing { aligned, spf_aligned, authenticates }
+    }
+
+    /// Does anything pass that belongs to the author?
+    fn passes_aligned(&self, aligned: &[Aligned], spf_aligned: Aligned) -> bool {
+        let signed = self
+            .dkim
+            .iter()
+            .zip(aligned)
+            .any(|(result, &aligned)| aligned == Aligned::Yes && result.result == Word::Pass);
+        let sent = self.spf.as_ref().is_some_and(|spf| spf.main.result == SpfResult::Pass);
+        signed || sent && spf_aligned == Aligned::Yes
     }
 }
 
@@ -70,6 +89,11 @@ async fn alignment(dns: &Dns, verdict: &dmarc::Verdict, domain: Option<&DomainNa
     let (Some(author), Some(domain)) = (&verdict.author, domain) else { return Aligned::No };
     if author == domain {
         return Aligned::Yes;
+    }
+    if verdict.result == DmarcResult::None && verdict.applied.is_none() {
+        let registered = psl::domain_str(author.as_str());
+        let same = registered.is_some() && registered == psl::domain_str(domain.as_str());
+        return if same { Aligned::Yes } else { Aligned::No };
     }
     let mode = verdict.applied.as_ref().map(|applied| match method {
         Method::Dkim => applied.record.dkim_alignment,

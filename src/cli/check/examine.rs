@@ -17,7 +17,10 @@ use crate::{
     inquire::{Allowance, Inquiry},
     message::Header,
     name::DomainName,
-    verify::message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
+    verify::{
+        message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
+        standing::{Aligned, Standing},
+    },
 };
 use std::{net::IpAddr, sync::Arc};
 
@@ -81,15 +84,15 @@ impl Examiner {
         let mut inquiry = Inquiry::new(&self.dns, envelope.query("localhost", self.at), self.allowance);
         inquiry.know(&verdicts);
         inquiry.live(self.live);
+        // As of mail of the domain that nobody signed yet.
+        let standing = Standing { aligned: Vec::new(), spf_aligned: Aligned::Yes, authenticates: false };
         let findings = inquiry
             .settle(|facts| {
                 let case = Case {
                     header: &header,
                     body: None,
                     verdicts: &verdicts,
-                    aligned: &[],
-                    spf_aligned: Some(true),
-                    authenticates: false,
+                    standing: &standing,
                     at: self.at,
                     expected: &place.expected,
                     facts,

@@ -8,14 +8,14 @@ use crate::{
         input::{self, Note},
     },
     diagnose::{
-        self, Placed,
-        case::{Case, Expected, InUse},
+        Placed,
+        case::{Expected, InUse},
     },
     dns::{
         Dns,
         budget::{self, Budget},
     },
-    inquire::{Allowance, Inquiry},
+    inquire::{self, Allowance, Inquiry},
     message::{Header, Message},
     name::DomainName,
     verify::{
@@ -123,24 +123,16 @@ impl Judge {
     ) -> Vec<Placed> {
         let query = envelope.query(&self.authserv_id, self.at);
         let mut inquiry = Inquiry::new(&self.dns, query, self.allowance);
-        inquiry.know(&judged.verdicts);
         inquiry.live(self.live);
-        let aligned: Vec<Option<bool>> = judged.standing.aligned.iter().map(|aligned| aligned.known()).collect();
-        inquiry
-            .settle(|facts| {
-                diagnose::diagnose(&Case {
-                    header: &message.header,
-                    body: Some(message.body),
-                    verdicts: &judged.verdicts,
-                    aligned: &aligned,
-                    spf_aligned: judged.standing.spf_aligned.known(),
-                    authenticates: judged.standing.authenticates,
-                    at: self.at,
-                    expected,
-                    facts,
-                })
-            })
-            .await
+        let judged = inquire::Judged {
+            header: &message.header,
+            body: Some(message.body),
+            verdicts: &judged.verdicts,
+            standing: &judged.standing,
+            at: self.at,
+            expected,
+        };
+        inquiry.message(judged).await
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::{
 use crate::verify::{
     Word,
     dkim::{DkimResult, MAX_SIGNATURES, Reason},
+    standing::Aligned,
 };
 
 /// What the other signatures make of this one's failure.
@@ -46,7 +47,7 @@ fn double(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
 
 fn elsewhere(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
     let passing = case.verdicts.dkim.iter().find(|other| {
-        let aligned = case.aligned.get(other.index - 1).copied().flatten() == Some(true);
+        let aligned = case.standing.of_signature(other.index) == Aligned::Yes;
         other.index != result.index && other.result == Word::Pass && aligned
     })?;
     let claim = format!("signature {} passes and aligns with From, so this failure does no harm", passing.index);

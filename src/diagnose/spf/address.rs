@@ -27,6 +27,7 @@ pub fn is_name(name: &[u8]) -> bool {
 pub fn is_about(word: &[u8], kind: ProblemKind) -> bool {
     let bare = without_qualifier(word);
     is_name(name(word))
+        || kind == ProblemKind::UnknownMechanism && punctuated(bare).is_some()
         || kind == ProblemKind::AddressAsName
         || (kind == ProblemKind::UnknownMechanism && network(bare).is_some())
 }
@@ -39,6 +40,7 @@ pub fn what(word: &[u8], kind: ProblemKind) -> &'static str {
         ProblemKind::Prefix => "the prefix length must be 0 to 32 for ip4, 0 to 128 for ip6",
         ProblemKind::AddressAsName => "an address where a name must stand; ip4: and ip6: take addresses",
         ProblemKind::MissingArgument => "the address is missing",
+        _ if punctuated(without_qualifier(word)).is_some() => "a colon must stand between ip4 or ip6 and the address",
         _ if is_name(name(word)) => "the mechanisms for addresses are called ip4 and ip6",
         _ => "an address needs ip4: or ip6: before it",
     }
@@ -57,7 +59,7 @@ pub fn meant(word: &[u8]) -> Option<Vec<u8>> {
         let terms: Vec<String> = networks.iter().map(|network| format!("ip4:{network}")).collect();
         return (terms.len() <= RANGE && sign.is_empty()).then(|| terms.join(" ").into_bytes());
     }
-    if let Some((family, text)) = network(rest).or_else(|| network(bare)) {
+    if let Some((family, text)) = network(rest).or_else(|| network(bare)).or_else(|| punctuated(bare)) {
         return Some([sign, format!("ip{family}:{text}").as_bytes()].concat());
     }
     let host = [sign, b"a:", rest].concat();
@@ -69,6 +71,12 @@ pub fn also_meant(word: &[u8], kind: ProblemKind) -> Option<Vec<u8>> {
     let address = (kind == ProblemKind::Prefix).then(|| word.split(|&byte| byte == b'/').next())??;
     let usual: &[u8] = if word.iter().filter(|byte| **byte == b':').count() > 1 { b"/64" } else { b"/24" };
     meant(&[address, usual].concat())
+}
+
+/// `ip4.192.0.2.7`, `ip4-192.0.2.7`: another sign for the colon.
+fn punctuated(bare: &[u8]) -> Option<(u8, String)> {
+    let front = bare.get(..3).filter(|front| is_name(front))?;
+    network(bare[front.len()..].strip_prefix(b".").or_else(|| bare[front.len()..].strip_prefix(b"-"))?)
 }
 
 /// The networks of `192.0.2.1-192.0.2.9`, `192.0.2.1-9`, `192.0.2.*` and `192.0.2`.

@@ -102,12 +102,14 @@ pub fn of_record(judged: &Judged<'_>, sight: Sight<'_>) -> Vec<Finding> {
         found.push(say(&causes::REDIRECT_IGNORED, Effect::Risk, term, claim).fix("remove all, or redirect="));
     }
     if let Some(term) = after_all(record).next() {
+        // The client that is known did well without it; a record by itself says who should.
+        let effect = if judged.outcome.is_some() { Effect::Note } else { Effect::Risk };
         let claim = format!(
             "{} stands after all in the record of {} and has no effect",
             record.text(term.range.clone()),
             sight.domain
         );
-        found.push(say(&causes::TERMS_AFTER_ALL, Effect::Note, term, claim).fix("move all to the end of the record"));
+        found.push(say(&causes::TERMS_AFTER_ALL, effect, term, claim).fix("move all to the end of the record"));
     }
     let size = size(sight.answer);
     if size > SMALL {

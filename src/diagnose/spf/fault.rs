@@ -106,7 +106,11 @@ pub fn without_record(
         let text = "with the provider's include in its place, SPF passes";
         return finding.text("tried", text).publish(sight.domain, String::from_utf8_lossy(&meant).into_owned());
     }
-    let without = without_term(record, term);
+    let mut without = without_term(record, term);
+    if redirect {
+        // What follows a record without all is silence.
+        without.extend(b" ~all");
+    }
     if judged.passes(sight.domain, &without) {
         finding = finding.text("tried", format!("without {word}, SPF passes"));
     }

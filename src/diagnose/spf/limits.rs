@@ -65,8 +65,12 @@ pub fn too_many_voids(judged: &Judged<'_>, sight: Sight<'_>, empty: &[&Arc<Answe
         finding = finding.dns("finds nothing", answer);
     }
     finding = finding.fix("remove the terms whose names no longer exist");
+    if empty.iter().any(|answer| other_family(judged, answer) == Some(true)) {
+        finding =
+            finding.fix("where a name has addresses of one family alone, write ip4: or ip6: in place of the name");
+    }
     let Some(record) = sight.record else { return finding };
-    let without = without_names(record, sight.domain, empty);
+    let without = without_names(judged, record, sight.domain, empty);
     if without == record.as_bytes() || !authorises(&without) {
         return finding;
     }
@@ -76,8 +80,18 @@ pub fn too_many_voids(judged: &Judged<'_>, sight: Sight<'_>, empty: &[&Arc<Answe
     finding.publish(sight.domain, String::from_utf8_lossy(&without).into_owned())
 }
 
-/// The record without the terms that ask for these names.
-fn without_names(record: &Record, domain: &str, empty: &[&Arc<Answer>]) -> Vec<u8> {
+/// Where a name has no address of one family: has it one of the other? `None` where that is not known, or not the question.
+fn other_family(judged: &Judged<'_>, empty: &Answer) -> Option<bool> {
+    let other = match empty.kind {
+        RecordType::A => RecordType::Aaaa,
+        RecordType::Aaaa => RecordType::A,
+        _ => return None,
+    };
+    Some(!judged.facts.answer(&empty.name, other)?.is_negative())
+}
+
+/// The record without the terms that ask for these names; a term that names hosts of the other family stays.
+fn without_names(judged: &Judged<'_>, record: &Record, domain: &str, empty: &[&Arc<Answer>]) -> Vec<u8> {
     let (bytes, mut out, mut at) = (record.as_bytes(), Vec::new(), 0);
     for term in record.terms() {
         let TermKind::Directive { mechanism, .. } = &term.kind else { continue };
@@ -90,8 +104,12 @@ fn without_names(record: &Record, domain: &str, empty: &[&Arc<Answer>]) -> Vec<u
             _ => None,
         };
         let is_mx = matches!(mechanism, Mechanism::Mx(..));
-        let asked =
-            |answer: &&&Arc<Answer>| Some(&answer.name) == name.as_ref() && is_mx == (answer.kind == RecordType::Mx);
+        let is_address = matches!(mechanism, Mechanism::A(..));
+        let asked = |answer: &&&Arc<Answer>| {
+            Some(&answer.name) == name.as_ref()
+                && is_mx == (answer.kind == RecordType::Mx)
+                && (!is_address || other_family(judged, answer) == Some(false))
+        };
         if empty.iter().find(asked).is_some() {
             out.extend(bytes[at..term.range.start].trim_ascii_end());
             at = term.range.end;

@@ -224,7 +224,7 @@ fn words(text: &[u8]) -> Option<Vec<u8>> {
     let mut out: Vec<Vec<u8>> = Vec::new();
     for word in text.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
         let mended = match is_term(word) {
-            true => word.to_vec(),
+            true => softened(word).to_vec(),
             false => cut(word, true).or_else(|| address::meant(word)).or_else(|| nearest(word))?,
         };
         out.push(mended);
@@ -271,7 +271,12 @@ fn cut(word: &[u8], broken: bool) -> Option<Vec<u8>> {
         break;
     }
     parts.push(rest);
-    (parts.len() > 1 && is_term(rest)).then(|| parts.join(&b' '))
+    (parts.len() > 1 && is_term(rest)).then(|| parts.into_iter().map(softened).collect::<Vec<_>>().join(&b' '))
+}
+
+/// A term that is put into somebody's record; a bare `all` would let everybody send, which nobody means.
+fn softened(term: &[u8]) -> &[u8] {
+    if term.eq_ignore_ascii_case(b"all") { b"~all" } else { term }
 }
 
 /// The word with the mechanism that its name is nearest to.
@@ -297,7 +302,7 @@ fn nearest(word: &[u8]) -> Option<Vec<u8>> {
         Some(with(known, &[b":", after.as_bytes(), rest].concat())).filter(|meant| is_term(meant))
     });
     let named = || Some(with("a", &[b":", bare].concat())).filter(|meant| name.contains('.') && is_term(meant));
-    best.map(|(_, meant)| meant).or(punctuated).or_else(named)
+    best.map(|(_, meant)| softened(&meant).to_vec()).or(punctuated).or_else(named)
 }
 
 /// How many octets must be changed, added, left out or swapped with their neighbour.

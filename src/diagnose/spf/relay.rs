@@ -12,6 +12,7 @@ use crate::{
     verify::{
         Word,
         spf::{Outcome, Scope},
+        standing::Aligned,
     },
 };
 use std::net::IpAddr;
@@ -53,10 +54,10 @@ pub fn forwarded(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>) -> Op
     if outcome.scope == Scope::Helo {
         return None;
     }
-    let passes = |(result, aligned): (&crate::verify::dkim::DkimResult, &Option<bool>)| {
-        (result.result == Word::Pass && *aligned == Some(true)).then(|| result.signature.domain.clone())
+    let holds = |result: &&crate::verify::dkim::DkimResult| {
+        result.result == Word::Pass && case.standing.of_signature(result.index) == Aligned::Yes
     };
-    let signer = case.verdicts.dkim.iter().zip(case.aligned).find_map(passes)??;
+    let signer = case.verdicts.dkim.iter().find(holds)?.signature.domain.as_ref()?;
     let sign = sign_of_forwarding(judged, outcome, sight)?;
     let claim = format!(
         "the message was forwarded: the signature of {signer} holds, {} is not a host of {}, and {sign}",
