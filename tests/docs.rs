@@ -35,9 +35,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The ports of the listeners in the recipes.
 const SIGNING: u16 = 8892;
 const VERIFYING: u16 = 8893;
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "docs/README.md",
+    "docs/SECURITY.md",
     "docs/design.md",
     "docs/operations.md",
     "docs/benchmarks.md",

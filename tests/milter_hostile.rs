@@ -99,3 +99,27 @@ fn random_sequences_end_their_connection_at_most() {
     victim.is_unhurt();
     victim.stop();
 }
+
+/// An MTA that uses one connection for several clients is not understood by the library: it would take the mail of the
+/// second one for the first one's, and sign it.
+#[test]
+fn a_second_client_on_one_connection_ends_it() {
+    let victim = Victim::start();
+    let ours = packets(&[
+        OPTIONS,
+        b"Clocalhost\x004\x04\xd2127.0.0.1\0",
+        b"M<a@example.com>\0",
+        RCPT,
+        b"LFrom\0 a@example.com\0",
+        b"N",
+        b"E",
+    ]);
+    let theirs = packets(&[CLIENT, b"M<a@example.com>\0", RCPT, b"LFrom\0 a@example.com\0", b"N", b"E"]);
+    for between in [&packets(&[b"K"]), &Vec::new()] {
+        let answers = victim.attack(&[&ours[..], between, &theirs].concat(), 1 << 20);
+        let signatures = answers.windows(14).filter(|window| window == b"DKIM-Signature").count();
+        assert_eq!(signatures, 1, "{}", answers.escape_ascii());
+    }
+    victim.is_unhurt();
+    victim.stop();
+}

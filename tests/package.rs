@@ -11,6 +11,9 @@ use std::{
     sync::LazyLock,
 };
 
+/// How much foreign code is bearable: each crate is one more thing to read and to keep patched.
+const MOST_CRATES: usize = 250;
+
 /// The package, made once for all tests.
 static PACKAGE: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
@@ -133,4 +136,25 @@ fn it_goes_as_it_came_but_for_private_keys() {
     for line in lines {
         assert!(said.contains(line), "{line}: {said}");
     }
+}
+
+/// The bill of materials lies in the package and names what the program needs, with licence and checksum.
+#[test]
+fn the_package_says_what_it_is_made_of() {
+    let script = "dpkg-deb --fsys-tarfile \"$1\" | tar -xO ./usr/share/doc/waxseal/sbom.cdx.json.gz | gunzip";
+    let output = Command::new("/bin/bash").args(["-c", script, "bash"]).arg(&PACKAGE.1).output().expect("it runs");
+    let bill: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", all(&output)));
+    assert_eq!(bill["metadata"]["component"]["version"], env!("CARGO_PKG_VERSION"));
+    let components = bill["components"].as_array().expect("a list");
+    let text = |of: &serde_json::Value| of.as_str().expect("text").to_owned();
+    for component in components {
+        let checksum = text(&component["hashes"][0]["content"]);
+        assert!(checksum.len() == 64 && !text(&component["licenses"][0]["expression"]).is_empty(), "{component}");
+    }
+    let inside: Vec<_> =
+        components.iter().filter(|one| one["scope"] == "required").map(|one| text(&one["name"])).collect();
+    for needed in ["indymilter", "hickory-resolver", "aws-lc-rs", "rsa", "libsqlite3-sys"] {
+        assert!(inside.iter().any(|name| name == needed), "{needed}: {inside:?}");
+    }
+    assert!(inside.len() <= MOST_CRATES, "{} crates", inside.len());
 }

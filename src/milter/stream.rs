@@ -80,6 +80,12 @@ impl AsyncRead for Stream {
                 buffer.put_slice(&std::mem::replace(&mut stream.passed, rest));
                 return Poll::Ready(Ok(()));
             }
+            if stream.wire.has_another_client() {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a second client on one connection",
+                )));
+            }
             let before = buffer.filled().len();
             let outcome = ready!(stream.inner().poll_read(cx, buffer));
             stream.noted(outcome)?;

@@ -25,6 +25,7 @@ pub struct Wire {
     head: [u8; HEAD],
     at: At,
     kind: Option<u8>,
+    clients: u8,
 }
 
 #[derive(Debug)]
@@ -55,9 +56,9 @@ impl Wire {
         }
     }
 
-    /// Takes the next octets, and adds to `out` what can be passed on by now.
+    /// Takes the next octets, and adds to `out` what can be passed on by now: nothing of a second client.
     pub fn pass(&mut self, mut octets: &[u8], out: &mut Vec<u8>) {
-        while !octets.is_empty() {
+        while !octets.is_empty() && !self.has_another_client() {
             let wanted = match &self.at {
                 At::Head(known) => HEAD - known,
                 At::Through(rest) | At::Connect(rest, _) => *rest,
@@ -71,6 +72,11 @@ impl Wire {
     /// The kind of the packet that came last.
     pub fn last_kind(&self) -> Option<char> {
         self.kind.map(char::from)
+    }
+
+    /// Has a second client been announced? The library leaves it out, so that its mail would be taken for the first one's.
+    pub fn has_another_client(&self) -> bool {
+        self.clients > 1
     }
 
     /// Has the MTA said that it is done?
@@ -112,6 +118,7 @@ impl Wire {
     fn begin(&mut self) -> At {
         let [a, b, c, d, kind] = self.head;
         self.kind = Some(kind);
+        self.clients = self.clients.saturating_add(u8::from(kind == CONNECT));
         // The length counts the kind; 0, which is wrong, is read as 1 by the library too.
         match (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(1) {
             0 => At::Head(0),
