@@ -166,6 +166,11 @@ impl Profile {
         self.selectors.iter().find(|entry| entry.selector == *selector)
     }
 
+    /// What it documents, without what it demands of a domain.
+    fn undemanding(&self) -> Profile {
+        Profile { key_bits: None, spf_include: None, ttl: None, domain_token: false, ..self.clone() }
+    }
+
     /// Reads the text of a profile; `file` stands in mistakes.
     pub fn read(text: &str, file: &Path) -> Result<Profile, ProfileMistake> {
         let mistake = |line, what| ProfileMistake { file: file.to_owned(), line, what };
@@ -252,6 +257,13 @@ impl Profiles {
     /// All profiles, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
         self.by_name.values()
+    }
+
+    /// The profile that a selector alone tells. A selector of former times was often an ordinary word, which others use
+    /// too: it tells where else a key may stand, and makes no demands.
+    pub fn inferred(&self, selector: &DomainName) -> Option<Arc<Profile>> {
+        let (profile, entry) = self.by_selector(selector)?;
+        Some(if entry.legacy { Arc::new(profile.undemanding()) } else { profile.clone() })
     }
 
     /// The first profile that has this selector, legacy ones included, and its entry there.

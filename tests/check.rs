@@ -91,6 +91,8 @@ fn the_key_must_be_ours() {
             format!("sel IN TXT ( \"v=DKIM1; p={}\" \"{}\" )", &RSA_2048.public()[..200], &RSA_2048.public()[200..]),
             true,
         ),
+        // As dig shows it.
+        (RSA_2048.record().replace(';', "\\;"), true),
     ] {
         bench.put("expected", &content);
         let (report, status) = bench.json(&[&PLACE[..], &["--expect", "expected"]].concat());
@@ -124,6 +126,42 @@ fn a_private_key_that_cannot_sign_is_compared_all_the_same() {
     assert_eq!(status, 1, "{report:#}");
     assert_eq!(report["findings"][0]["cause"], "dkim-key-wrong-size", "{report:#}");
     assert_eq!(report["profile"], json!({ "name": "ncloud", "inferred": false }));
+}
+
+/// `mailer` was a selector of the default provider, and is a word that others use: alone it demands nothing.
+#[test]
+fn a_selector_that_is_a_common_word_makes_no_demands() {
+    for key in [&*RSA_1024, &ED25519] {
+        let zone = Zone::default()
+            .txt("example.com", "v=spf1 ip4:192.0.2.1 -all")
+            .txt("_dmarc.example.com", "v=DMARC1; p=none");
+        let zone = zone.line(&format!("mailer._domainkey.example.com. 43200 IN TXT \"{}\"", key.record()));
+        let bench = Bench::new(&zone);
+        let (report, status) = bench.json(&["example.com", "--selector", "mailer"]);
+        assert_eq!((status, statuses(&report)), (0, vec!["ok", "ok", "skipped", "ok", "skipped"]), "{report:#}");
+        assert_eq!(report["findings"], json!([]), "{report:#}");
+        let (report, status) = bench.json(&["example.com", "--selector", "mailer", "--provider", "ncloud"]);
+        assert_eq!((status, &report["steps"][2]["status"]), (1, &json!("warning")), "{report:#}");
+    }
+}
+
+/// The profiles of the operator count in a check too.
+#[test]
+fn a_profile_of_the_operator_is_known() {
+    let bench = Bench::new(&good());
+    let folder = bench.folder.path().join("providers");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(
+        folder.join("post.toml"),
+        "name = \"post\"\ntitle = \"The Post\"\nspf_include = \"spf.post.example\"\n\
+         selectors = [{ environment = \"all\", region = \"all\", selector = \"post1\" }]\n",
+    )
+    .expect("written");
+    bench.put("waxseal.toml", "provider_directory = \"providers\"\n");
+    let place = ["--provider", "post", "--environment", "all", "--region", "all", "--config", "waxseal.toml"];
+    let (report, status) = bench.json(&[&["example.com"], &place[..]].concat());
+    assert_eq!((&report["selector"], status), (&json!("post1"), 1), "{report:#}");
+    assert!(report.to_string().contains("spf.post.example"), "{report:#}");
 }
 
 #[test]

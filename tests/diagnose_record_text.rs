@@ -86,6 +86,9 @@ fn tags_that_are_none() {
         ("dkim-tag-prefix-garbage", format!("TXT v=DKIM1; k=rsa; p={p}")),
         ("dkim-tag-prefix-garbage", format!("=v=DKIM1; k=rsa; p={p}")),
         ("dkim-tag-prefix-garbage", format!("v=DKIM1;; k=rsa; p={p}")),
+        ("dkim-tag-prefix-garbage", format!("v=DKIM1; k=rsa; p=p={p}")),
+        // No name of a tag has a hyphen.
+        ("dkim-tag-prefix-garbage", format!("v=DKIM1; made-by=us; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("v=dkim1; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("v=DKIM2; k=rsa; p={p}")),
         ("dkim-version-invalid", format!("k=rsa; v=DKIM1; p={p}")),
@@ -202,6 +205,8 @@ fn a_repair_that_gives_another_key_is_not_certain() {
     let said = judged(&format!("\"v=DKIM1; k=rsa; p={}\"", OTHER_2048.public()));
     said.leads("txt-literal-quotes", "likely");
     assert!(said.findings()[0]["claim"].as_str().is_some_and(|claim| claim.contains("not the key that signed")));
+    // It would not verify this signature, and is not given as if it did.
+    assert!(said.findings()[0]["publish"].is_null());
 }
 
 #[test]
@@ -212,6 +217,10 @@ fn blanks_in_the_key_pass_with_a_warning() {
     assert_eq!(said.findings()[0]["severity"], "warning");
     let said = judged(&format!("v=DKIM1; k=rsa; p={}\r\n {}", &p[..64], &p[64..]));
     said.healthy().never(&["dkim-key-corrupt"]);
+    // A tab is what a line of a file was indented with.
+    let said = judged(&format!("v=DKIM1; k=rsa; p={}\t{}", &p[..64], &p[64..]));
+    said.healthy().leads("txt-literal-newline", "likely").never(&["dkim-key-whitespace"]);
+    assert!(said.findings()[0]["claim"].as_str().is_some_and(|claim| claim.contains("1 character in all")));
 }
 
 #[test]
@@ -222,6 +231,7 @@ fn legal_oddities_are_not_named() {
         format!("v=DKIM1; k=rsa; p={p};"),
         format!("v=DKIM1; k=rsa; p={p}; unknown=\"quoted\""),
         format!("v=DKIM1;\tk=rsa;\tp={p}"),
+        format!("v=DKIM1;\r\n k=rsa;\r\n p={p}"),
         format!("p={p}; k=rsa; t=s"),
         format!("v = DKIM1 ; p = {p} ;"),
     ] {

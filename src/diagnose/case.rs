@@ -79,8 +79,7 @@ impl Expected {
         if let Some(profile) = &self.profile {
             return Some((profile.clone(), false));
         }
-        let (profile, _) = self.known.as_ref()?.by_selector(selector?)?;
-        Some((profile.clone(), true))
+        Some((self.known.as_ref()?.inferred(selector?)?, true))
     }
 
     /// The profile whose demands are made of a message with these signatures, and the selector that it was inferred from.

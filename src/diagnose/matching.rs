@@ -199,8 +199,9 @@ fn modified(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
         "the record at {name} was changed after {} verified it: it signs under {} only after it has seen its own key there",
         profile.title, entry.selector
     );
-    Some(
-        Finding::breaks(&changed::RECORD_MODIFIED, Confidence::Likely, claim)
-            .fix(format!("publish at {name} the value that the console shows")),
-    )
+    let mut finding = Finding::breaks(&changed::RECORD_MODIFIED, Confidence::Likely, claim);
+    if let Some(answer) = &result.answer {
+        finding = finding.dns("the key record", answer);
+    }
+    Some(finding.fix(format!("publish at {name} the value that the console shows")))
 }

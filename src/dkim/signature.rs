@@ -353,6 +353,7 @@ impl fmt::Display for Problem {
             Problem::Tags(problem) => write!(f, "not a tag list: {problem}"),
             Problem::Missing(tag) => write!(f, "the tag {tag}= is missing"),
             Problem::Version(text) => write!(f, "version {text:?} is not 1"),
+            Problem::Algorithm(text) if text.is_empty() => write!(f, "a= is empty"),
             Problem::Algorithm(text) => write!(f, "unknown algorithm {text:?}"),
             Problem::Canonicalization(text) => write!(f, "unknown canonicalization {text:?}"),
             Problem::Name(tag, error) => write!(f, "{tag}= is not a domain name: {error}"),

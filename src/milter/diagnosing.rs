@@ -11,7 +11,6 @@ use crate::{
     event::{CauseEvent, Event},
     inquire::{self, Inquiry},
     message::Header,
-    provider::Profiles,
     verify::{
         Word,
         dmarc::DmarcResult,
@@ -43,7 +42,6 @@ pub struct Diagnosing {
     running: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     overrun: Arc<AtomicBool>,
-    known: Arc<Profiles>,
 }
 
 /// What is left for copies of bodies.
@@ -83,7 +81,6 @@ impl Default for Diagnosing {
             running: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::default(),
             overrun: Arc::default(),
-            known: Arc::new(Profiles::built_in()),
         }
     }
 }
@@ -105,7 +102,7 @@ impl Diagnosing {
         }
         let expected = Expected {
             trusted_sealers: active.settings.verify.trusted_sealers.clone(),
-            known: Some(self.known.clone()),
+            known: Some(Arc::new(active.settings.profiles.clone())),
             ..Expected::default()
         };
         let (shared, active) = (shared.clone(), active.clone());

@@ -246,6 +246,10 @@ impl Steps<'_> {
                 let place = format!("{selector} is the selector of {environment} {region} at {}", profile.name);
                 (Status::Ok, if self.place.inferred { format!("{place}, inferred from its name") } else { place })
             }
+            _ if self.place.inferred => (
+                Status::Skipped,
+                format!("{selector} was a selector of {}, and is a word that others use too", profile.name),
+            ),
             _ => (Status::Warning, format!("{selector} is a legacy selector of {}", profile.name)),
         }
     }

@@ -50,7 +50,10 @@ pub struct Configured {
 impl Expect {
     /// Reads the arguments and, where they are at hand, the settings.
     pub fn new(options: &Options) -> Result<Expect, Mistake> {
-        let profiles = Arc::new(Profiles::built_in());
+        let settings = settings(options)?;
+        // Those of the operator too, where the settings name a folder of them.
+        let profiles = settings.as_ref().map_or_else(Profiles::built_in, |settings| settings.profiles.clone());
+        let profiles = Arc::new(profiles);
         let provider = match (&options.provider, &options.environment) {
             (Some(name), _) => Some(name.as_str()),
             (None, Some(_)) => Some(DEFAULT_PROVIDER),
@@ -70,7 +73,7 @@ impl Expect {
             (None, None) => None,
         };
         Ok(Expect {
-            settings: settings(options)?,
+            settings,
             profiles,
             profile,
             selector,
@@ -142,8 +145,7 @@ impl Expect {
             .clone()
             .or_else(|| entry.and_then(|entry| entry.provider.as_ref()).map(|choice| choice.profile.clone()));
         let inferred = told.is_none();
-        let profile =
-            told.or_else(|| self.profiles.by_selector(selector.as_ref()?).map(|(profile, _)| profile.clone()));
+        let profile = told.or_else(|| self.profiles.inferred(selector.as_ref()?));
         let (ours, configured) = match (loaded, key_ref) {
             (Some(loaded), Some(key_ref)) => {
                 let (key, loaded) = match loaded {
@@ -220,6 +222,8 @@ fn public(file: &Path) -> Result<Key, Mistake> {
             false => text.lines().map(str::trim).collect::<Vec<_>>().join(" "),
         },
     };
+    // As `dig` and master files write a semicolon.
+    let value = value.replace("\\;", ";");
     let record = if value.contains("p=") { value } else { format!("v=DKIM1; p={value}") };
     let read = KeyRecord::read(record.as_bytes());
     read.key.ok_or_else(|| {

@@ -12,7 +12,7 @@ use crate::{
         case::{Expected, InUse},
     },
     dns::{
-        Dns,
+        Dns, Fault, Outcome,
         budget::{self, Budget},
     },
     inquire::{self, Allowance, Inquiry},
@@ -20,6 +20,7 @@ use crate::{
     name::DomainName,
     verify::{
         Word,
+        dkim::DkimResult,
         dmarc::DmarcResult,
         message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
         spf::SpfResult,
@@ -157,13 +158,19 @@ impl Judged {
             .dkim
             .iter()
             .zip(&self.standing.aligned)
-            .any(|(result, &aligned)| open(aligned, result.result == Word::Pass, result.result == Word::TempError));
+            .any(|(result, &aligned)| open(aligned, result.result == Word::Pass, is_undecided(result)));
         let spf = self.verdicts.spf.as_ref().is_some_and(|spf| {
             let result = spf.main.result;
             open(self.standing.spf_aligned, result == SpfResult::Pass, result == SpfResult::TempError)
         });
         dkim || spf
     }
+}
+
+/// Does only a fault of DNS that passes keep the signature from a verdict? Aliases in a circle stay until somebody mends them.
+fn is_undecided(result: &DkimResult) -> bool {
+    let circle = result.answer.as_ref().is_some_and(|answer| answer.outcome == Outcome::Fault(Fault::CnameLoop));
+    result.result == Word::TempError && !circle
 }
 
 /// The mailboxes of the one From field.

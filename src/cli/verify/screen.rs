@@ -109,7 +109,7 @@ impl Screen {
         let colon = if reason.is_empty() { "" } else { ": " };
         self.result("dkim", result.result.as_str(), &format!("{domain} {selector}{colon}{reason}"));
         let mut facts = Vec::new();
-        facts.extend(signature.algorithm_text.clone());
+        facts.extend(signature.algorithm_text.clone().filter(|text| !text.is_empty()));
         facts.extend(result.key_bits.map(|bits| format!("{bits} bits")));
         facts.extend(signature.canonicalization.map(|(header, body)| format!("{header}/{body}")));
         facts.push(if aligned == Aligned::Yes { "aligned".into() } else { "not aligned".into() });

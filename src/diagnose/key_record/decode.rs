@@ -183,10 +183,20 @@ pub(super) fn by_definition(set: &Set<'_>) -> Option<Finding> {
     for step in steps(cause) {
         finding = finding.fix(*step);
     }
+    // A sound key of another type than the signature's belongs to another selector.
+    let fits = |key: &Key| set.key.oracle.algorithm().is_none_or(|algorithm| algorithm.key_type() == kind(key));
     Some(match (&key, &repaired) {
-        (Some(key), Some(text)) => set.publishing(finding, Some((key, text))),
+        (Some(key), Some(text)) if fits(key) => set.publishing(finding, Some((key, text))),
         _ => set.publishing(finding, None),
     })
+}
+
+/// The type of a key.
+fn kind(key: &Key) -> KeyType {
+    match key {
+        Key::Rsa { .. } => KeyType::Rsa,
+        Key::Ed25519(_) => KeyType::Ed25519,
+    }
 }
 
 /// What to do about a definition.

@@ -1,7 +1,8 @@
 //! How the pieces of a key fit: strings in the wrong order, pieces that are missing, repeated or too many.
 //!
 //! A key declares its length in its first octets. From it follows how many characters p= should have, and from the last
-//! characters of nearly every RSA key (`IDAQAB`, the exponent 65537) whether its end is there.
+//! characters of nearly every RSA key (the exponent 65537: `IDAQAB`, or what becomes of it beside the padding that other
+//! sizes than 1024 and 2048 bits need) whether its end is there.
 
 use super::{
     set::{Entry, Trial, Trials},
@@ -16,7 +17,7 @@ use crate::{
     },
     dkim::{
         der,
-        record::Key,
+        record::{Key, KeyRecord},
         tag::{self, TagList},
     },
 };
@@ -66,7 +67,8 @@ impl Published {
 
     /// Is its end there, however many octets are missing before it?
     pub(super) fn has_end(&self) -> bool {
-        self.text.ends_with("IDAQAB") || self.text.ends_with("wEAAQ") || self.octets.ends_with(&EXPONENT)
+        // Where a number of characters is missing that four does not divide, only the text still tells.
+        ["IDAQAB", "gMBAAE", "CAwEAAQ"].iter().any(|end| self.text.ends_with(end)) || self.octets.ends_with(&EXPONENT)
     }
 }
 
@@ -74,29 +76,32 @@ impl Published {
 pub(super) fn repairs(trials: &mut Trials<'_, '_>) {
     let set = trials.set;
     for entry in set.entries.iter().filter(|entry| entry.is_refuted()).chain(set.broken()) {
-        let mut attempt = |cause: &'static Cause, text: Vec<u8>, claim: String| {
+        let attempt = |trials: &mut Trials<'_, '_>, cause: &'static Cause, text: Vec<u8>, claim: String| {
             let claim = named(set.entries.len(), entry, &claim);
             trials.attempt(Trial { cause, text, claim, also: None });
         };
         for (text, claim) in reordered(entry) {
-            attempt(&causes::STRINGS_ORDER, text, claim);
+            attempt(trials, &causes::STRINGS_ORDER, text, claim);
         }
         for (text, claim) in without_a_string(entry) {
-            attempt(&causes::STRINGS_MISSING, text, claim);
+            attempt(trials, &causes::STRINGS_MISSING, text, claim);
         }
         let Some(published) = Published::of(entry) else { continue };
         let with =
             |p: &str| [&entry.text[..published.range.start], p.as_bytes(), &entry.text[published.range.end..]].concat();
         for (p, claim, cause) in overlong(&published) {
-            attempt(cause, with(&padded(&p)), claim);
+            attempt(trials, cause, with(&padded(&p)), claim);
+        }
+        if let Some((p, claim)) = foreign(trials, &published, with) {
+            attempt(trials, &key_causes::CORRUPT, with(&p), claim);
         }
         if let Some((p, claim)) = without_exponent(&published) {
-            attempt(&key_causes::TRUNCATED, with(&p), claim);
+            attempt(trials, &key_causes::TRUNCATED, with(&p), claim);
         }
         if let Oracle::Key(Key::Rsa { der, .. }) = set.key.oracle
             && let Some((cause, claim)) = part_of(&published, der)
         {
-            attempt(cause, with(&STANDARD.encode(der)), claim);
+            attempt(trials, cause, with(&STANDARD.encode(der)), claim);
         }
     }
 }
@@ -145,18 +150,43 @@ fn overlong(published: &Published) -> Vec<(String, String, &'static Cause)> {
         if found.len() < 16 && text[at..at + more] == text[at + more..at + 2 * more] {
             let shorter = [&text[..at], &text[at + more..]].concat();
             if !found.iter().any(|(known, _, _)| *known == shorter) {
-                let claim = format!("{more} characters of p= stand there twice, from character {at} on");
+                let claim = match more {
+                    1 => format!("1 character of p= stands there twice, at character {at}"),
+                    _ => format!("{more} characters of p= stand there twice, from character {at} on"),
+                };
                 found.push((shorter, claim, &causes::STRINGS_MISSING));
             }
         }
     }
     let cut = text[..wanted].to_owned();
-    let claim = format!("{more} characters follow the {wanted} of the key in p=");
+    let claim = match more {
+        1 => format!("1 character follows the {wanted} of the key in p="),
+        _ => format!("{more} characters follow the {wanted} of the key in p="),
+    };
     let follows = (cut, claim, &causes::TRAILING_GARBAGE);
     // Two equal characters in a row are chance, four are not.
     let place = if more >= 4 { found.len() } else { 0 };
     found.insert(place, follows);
     found
+}
+
+/// The most characters that somebody types into a key by mistake.
+const MAX_FOREIGN: usize = 4;
+
+/// Characters in the middle that make the key longer than it declares, if the key without them is the right one. There
+/// are as many places as characters, and each costs an RSA operation.
+fn foreign(trials: &Trials<'_, '_>, published: &Published, with: impl Fn(&str) -> Vec<u8>) -> Option<(String, String)> {
+    let text = &published.text;
+    let more = text.len().checked_sub(published.wanted()?).filter(|more| (1..=MAX_FOREIGN).contains(more))?;
+    let oracle = &trials.set.key.oracle;
+    if trials.is_proven() || matches!(oracle, Oracle::None) {
+        return None;
+    }
+    let without = |at: usize| padded(&[&text[..at], &text[at + more..]].concat());
+    let is_right = |p: &str| KeyRecord::read(&with(p)).key.is_some_and(|key| oracle.knows(&key).is_signer());
+    let (at, p) = (0..text.len() - more).map(|at| (at, without(at))).find(|(_, p)| is_right(p))?;
+    let what = if more == 1 { "1 character stands".to_owned() } else { format!("{more} characters stand") };
+    Some((p, format!("{what} in p= that the key does not have, from character {at} on")))
 }
 
 /// A key whose missing end is known, because it lies within the exponent.

@@ -173,8 +173,8 @@ pub(super) fn risks(set: &Set<'_>, found: &[Finding]) -> Vec<Finding> {
     findings.extend(granularity(set, entry, key));
     if entry.record.testing {
         let claim = "t=y of the key record says that the domain is testing: some receivers then ignore the result";
-        let finding = Finding::note(&causes::TESTING, Confidence::Possible, claim);
-        findings.push(finding.fix("remove y from t= once mail verifies"));
+        let finding = Finding::risk(&causes::TESTING, Confidence::Possible, claim);
+        findings.push(set.shown(finding).fix("remove y from t= once mail verifies"));
     }
     findings
 }
@@ -187,11 +187,13 @@ fn blanks(set: &Set<'_>, entry: &Entry<'_>, key: &Key) -> Option<Finding> {
     if blanks == 0 {
         return None;
     }
-    let (cause, what) = match value.contains(['\r', '\n']) {
-        true => (&record_causes::LITERAL_NEWLINE, "line breaks stand"),
-        false => (&record_causes::KEY_WHITESPACE, "blanks stand"),
+    let (cause, what) = match value {
+        value if value.contains(['\r', '\n']) => (&record_causes::LITERAL_NEWLINE, "line breaks stand"),
+        value if value.contains('\t') => (&record_causes::LITERAL_NEWLINE, "tabs stand"),
+        _ => (&record_causes::KEY_WHITESPACE, "blanks stand"),
     };
-    let claim = format!("{what} inside p=, {blanks} characters in all: legal, but some verifiers refuse them");
+    let count = if blanks == 1 { "1 character".to_owned() } else { format!("{blanks} characters") };
+    let claim = format!("{what} inside p=, {count} in all: legal, but some verifiers refuse them");
     let finding =
         set.shown(Finding::risk(cause, Confidence::Likely, claim)).fix("enter the key in one piece, without blanks");
     Some(set.publishing(finding, Some((key, &entry.text))))

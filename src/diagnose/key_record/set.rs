@@ -266,11 +266,13 @@ impl<'s, 'a> Trials<'s, 'a> {
         if found == Match::Refuted {
             let step = match self.set.key.oracle {
                 Oracle::Key(_) => "publish the key that is expected, not this one",
-                _ => "compare the key with that of the signer: this signature was made with another one",
+                _ => "enter the value that the signer shows: this signature was made with another key",
             };
             finding = finding.fix(step);
         }
-        let finding = self.set.publishing(finding, Some((&key, &trial.text)));
+        // Another signer's key, however sound, mends nothing here.
+        let repaired = (found != Match::Refuted).then_some((&key, &trial.text[..]));
+        let finding = self.set.publishing(finding, repaired);
         Some(Repaired { finding, proven: found.is_signer() })
     }
 }

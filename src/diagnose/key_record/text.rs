@@ -344,6 +344,8 @@ fn prefix(source: &Source<'_>) -> Repairs {
         Some((name, value)) if !name.trim().is_empty() => {
             let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
             let name = name.rsplit(char::is_whitespace).find(|word| !word.is_empty()).unwrap_or(name);
+            // `p=p=`: the name was pasted with the value into a field that has it already.
+            let value = value.trim_start().strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).unwrap_or(value);
             format!("{name}={value}")
         }
         _ => spec.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned(),
@@ -356,12 +358,29 @@ fn prefix(source: &Source<'_>) -> Repairs {
     if tag::without_blanks(&bare) != tag::without_blanks(&specs.join(";")) {
         texts.push(bare);
     }
+    // What is no tag at all goes; behind the key it is another matter.
+    let key = specs.iter().position(|spec| spec.split_once('=').is_some_and(|(name, _)| name.trim() == "p"));
+    let (front, rest) = specs.split_at(key.unwrap_or(0));
+    if let Some(spec) = front.iter().find(|spec| !is_tag(spec)) {
+        what.push(spec);
+        let kept: Vec<&str> = front.iter().filter(|spec| is_tag(spec)).chain(rest).copied().collect();
+        texts.push(kept.join(";"));
+    }
     let head: String = what.first().copied().unwrap_or_default().chars().take(20).collect();
     let claim = match head.trim().is_empty() {
         true => "the tag list has an empty place between semicolons".into(),
         false => format!("something stands where a tag should begin: {head:?}"),
     };
     (!texts.is_empty()).then_some((claim, texts))
+}
+
+/// Has it the form of a tag (RFC 6376 §3.2), known or not?
+fn is_tag(spec: &str) -> bool {
+    spec.split_once('=').is_some_and(|(name, _)| {
+        let name = name.trim();
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
 }
 
 /// `P=` for `p=`.

@@ -206,7 +206,7 @@ causes! {
     /// Remove y from t= once mail verifies.
     /// # Not this
     /// A failure of the signature has another cause.
-    TESTING = "dkim-testing-mode", Decode, Note, "the key record says that the domain is testing",
+    TESTING = "dkim-testing-mode", Decode, Warning, "the key record says that the domain is testing",
         seed [], see ["RFC 6376 §3.6.1"];
 
     /// The key record has a g= tag.
