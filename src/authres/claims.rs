@@ -132,6 +132,9 @@ impl Ours {
         if self.text.is_empty() {
             return false;
         }
+        // What can begin no authserv-id is nothing to some readers.
+        let before = word.iter().take_while(|&&byte| byte.is_ascii() && !super::is_token_byte(byte)).count();
+        let word = &word[before..];
         if let Some(front) = word.get(..self.text.len())
             && front.eq_ignore_ascii_case(self.text.as_bytes())
         {
@@ -208,6 +211,10 @@ mod tests {
             b" \"mx.example.net; dkim=pass",
             b" (mx.example.net) other.example; dkim=pass",
             b" ) mx.example.net; dkim=pass",
+            b" <mx.example.net>; dkim=pass",
+            b" [mx.example.net]; dkim=pass",
+            b" @mx.example.net; dkim=pass",
+            b" ,:mx.example.net; dkim=pass",
             b" =?utf-8?q?mx.example.net?=; dkim=pass",
             " ｍｘ.example.net; dkim=pass".as_bytes(),
             "mx\u{200b}.example.net; dkim=pass".as_bytes(),
@@ -241,6 +248,8 @@ mod tests {
             b" mx.example.network; dkim=pass",
             b" mx.example.net-2; dkim=pass",
             b" mx.example.net+x; dkim=pass",
+            b" 'mx.example.net'; dkim=pass",
+            b" <other.example> mx.example.net; dkim=pass",
             b" amx.example.net 1; dkim=pass",
             b" other. mx.example.net; dkim=pass",
             b" broken \"quote; mx.example.net; dkim=pass",
