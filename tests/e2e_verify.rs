@@ -23,7 +23,9 @@ fn name_server() -> Nsd {
         .txt("reject.example", "v=spf1 -all")
         .txt("_dmarc.reject.example", "v=DMARC1; p=reject")
         .txt("quarantine.example", "v=spf1 ~all")
-        .txt("_dmarc.quarantine.example", "v=DMARC1; p=quarantine");
+        .txt("_dmarc.quarantine.example", "v=DMARC1; p=quarantine")
+        .txt("percent.example", "v=spf1 -exists:%{i}.%{l}.list.example ?all")
+        .line("*.list.example. 300 IN A 127.0.0.2");
     Nsd::start(&[("example", zone.text())])
 }
 
@@ -161,6 +163,11 @@ fn actions_refuse_or_hold_and_say_why() {
     let reply = receiver.offer(OUTSIDE, "a@reject.example", mail("sender.example").as_bytes());
     assert_eq!(reply.code, 550, "{reply:?}");
     assert!(reply.text.starts_with("5.7.23 SPF fail for reject.example: "), "{reply:?}");
+
+    // Percent signs of a record arrive as they are.
+    let reply = receiver.offer(OUTSIDE, "a@percent.example", mail("sender.example").as_bytes());
+    assert_eq!(reply.code, 550, "{reply:?}");
+    assert_eq!(reply.text, "5.7.23 SPF fail for percent.example: matched -exists:%{i}.%{l}.list.example");
 
     receiver.set("verify.actions.dkim_fail = \"tempfail\"");
     let broken = signed("sender.example").replace("\r\n\r\nbody", "\r\n\r\nother body");

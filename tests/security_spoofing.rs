@@ -250,7 +250,11 @@ fn a_signature_is_used_again() {
     let unsigned_subject = signer.clone().set("h", "from").sign(&honest);
     let changed = String::from_utf8(unsigned_subject).expect("text").replace("Urgent", "Pay here").into_bytes();
     run(vec![
-        row("as it was", oversigned.clone()).want("/dkim/0/result", "pass").want("/dmarc/result", "pass"),
+        row("as it was", oversigned.clone())
+            .want("/dkim/0/result", "pass")
+            .want("/dmarc/result", "pass")
+            .want("/dkim/0/uncovered/0", "nothing")
+            .want("/authentication_results", "~dkim=pass header.d="),
         row("A18 a From on top", with(&oversigned, "From: <any@attack.com>\r\n"))
             .want("/dkim/0/result", "fail")
             .want("/dmarc/result", "permerror"),
@@ -262,8 +266,15 @@ fn a_signature_is_used_again() {
         row("A15 a Subject on top", with(&oversigned, "Subject: other\r\n"))
             .want("/dkim/0/result", "fail")
             .want("/dmarc/result", "fail"),
-        // Nobody signed the Subject: that is the signer's doing, and the signature holds.
-        row("A14 an unsigned field", changed).want("/dkim/0/result", "pass"),
+        // Nobody signed the Subject: that is the signer's doing, and the signature holds. But it is said.
+        row("A14 an unsigned field", changed)
+            .want("/dkim/0/result", "pass")
+            .want("/dkim/0/uncovered/0", "Subject")
+            .want("/dkim/0/uncovered/2", "Date")
+            .want("/authentication_results", "~dkim=pass (not covered: Subject, To, Date) header.d="),
+        row("A15 not oversigned", with(&signer.sign(&honest), "To: other@attack.com\r\nContent-Type: text/html\r\n"))
+            .want("/dkim/0/result", "pass")
+            .want("/authentication_results", "~dkim=pass (not covered: To, Content-Type) header.d="),
         row(
             "A16 more behind l=",
             with(&signer.clone().set("l", "14").sign(&honest), "").tap(|mail| mail.extend(b"<b>no</b>")),

@@ -264,8 +264,8 @@ fn dkim_result(result: &DkimResult, prefix: &str) -> MethodResult {
     let mut out = MethodResult::new("dkim", result.result.as_str());
     if let Some(reason) = &result.reason {
         out = out.with_reason(&reason.to_string());
-    } else if result.testing {
-        out = out.with_comment("the domain is testing");
+    } else {
+        out = out.with_comment(&result.remark());
     }
     if let Some(domain) = &signature.domain {
         out = out.with_property("header", "d", domain.as_str());

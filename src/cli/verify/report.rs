@@ -52,6 +52,7 @@ struct Dkim<'a> {
     key: &'static str,
     testing: bool,
     warnings: Vec<&'static str>,
+    uncovered: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -149,6 +150,7 @@ fn dkim(result: &DkimResult, aligned: Aligned) -> Dkim<'_> {
         key: key(result.key),
         testing: result.testing,
         warnings: result.warnings.iter().copied().map(warning).collect(),
+        uncovered: result.uncovered.clone(),
     }
 }
 

@@ -100,10 +100,7 @@ impl Screen {
 
     fn signature(&mut self, result: &DkimResult, aligned: Aligned) {
         let signature = &result.signature;
-        let reason = result.reason.as_ref().map_or_else(
-            || if result.testing { "the domain is testing".into() } else { String::new() },
-            ToString::to_string,
-        );
+        let reason = result.reason.as_ref().map_or_else(|| result.remark(), ToString::to_string);
         let domain = signature.domain.as_ref().map_or("(no domain)", |domain| domain.as_str());
         let selector = signature.selector.as_ref().map_or("(no selector)", |selector| selector.as_str());
         let colon = if reason.is_empty() { "" } else { ": " };

@@ -116,6 +116,7 @@ impl Case<'_> {
             key: KeyState::Unavailable,
             testing: false,
             warnings: Vec::new(),
+            uncovered: Vec::new(),
             answer: self.answer.cloned(),
             body_length: self.body.map(|body| body.length),
             digest: self.signed_digest(header, index),
@@ -130,6 +131,9 @@ impl Case<'_> {
             }
         };
         result.result = reason.as_ref().map_or(Word::Pass, Reason::word);
+        if result.result == Word::Pass {
+            result.uncovered = index.uncovered(&signature.fields);
+        }
         result.reason = reason;
         result.signature = signature.clone();
         result

@@ -91,6 +91,9 @@ pub enum Warning {
     ForeignTxt,
 }
 
+/// The fields whose text or whose rendering a reader takes for the author's, beside From, without which nothing passes.
+const SEEN: [&str; 4] = ["Subject", "To", "Date", "Content-Type"];
+
 /// The result for one signature.
 #[derive(Clone, Debug)]
 pub struct DkimResult {
@@ -114,6 +117,8 @@ pub struct DkimResult {
     pub testing: bool,
     /// What passes here by luck.
     pub warnings: Vec<Warning>,
+    /// Fields that a reader sees and a signature that passes does not cover: unsigned, or one more than was signed.
+    pub uncovered: Vec<&'static str>,
     /// The answer to the question for the key, if it was asked.
     pub answer: Option<Arc<Answer>>,
     /// Canonical octets of the whole body, where they were counted.
@@ -122,6 +127,15 @@ pub struct DkimResult {
     pub digest: Option<[u8; 32]>,
     /// Which field of the header it is, from 0.
     pub field: usize,
+}
+
+impl DkimResult {
+    /// What else is to be said of a signature that passes; empty if nothing.
+    pub fn remark(&self) -> String {
+        let testing = self.testing.then(|| "the domain is testing".to_owned());
+        let uncovered = (!self.uncovered.is_empty()).then(|| format!("not covered: {}", self.uncovered.join(", ")));
+        testing.into_iter().chain(uncovered).collect::<Vec<_>>().join("; ")
+    }
 }
 
 impl Verifier {
@@ -266,6 +280,15 @@ impl FieldIndex {
     /// The signature's own field is never one of them (§3.7).
     fn select(&self, names: &[String], own: usize) -> Vec<usize> {
         self.places(names, own).into_iter().flatten().collect()
+    }
+
+    /// Which of [`SEEN`] the header has more often than h= names them.
+    fn uncovered(&self, names: &[String]) -> Vec<&'static str> {
+        let more = |seen: &&str| {
+            let present = self.by_name.get(seen.to_ascii_lowercase().as_bytes()).map_or(0, Vec::len);
+            present > names.iter().filter(|name| name.eq_ignore_ascii_case(seen)).count()
+        };
+        SEEN.into_iter().filter(more).collect()
     }
 
     /// As [`FieldIndex::select`], with `None` for what is not there.
