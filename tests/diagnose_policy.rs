@@ -197,6 +197,29 @@ fn the_dmarc_record_is_judged() {
     }
 }
 
+/// A subdomain without a record of its own looks at the organisation: there the record may stand at the wrong name.
+#[test]
+fn a_misplaced_record_of_the_organisation_is_found() {
+    let sent = ["--client-ip", "192.0.2.7", "--helo", "mx.example.com", "--mail-from", "x@shop.example.com"];
+    let mail = from("x@shop.example.com");
+    let zone = || Zone::default().txt("shop.example.com", "v=spf1 ip4:192.0.2.7 -all");
+    for place in ["_dmarc.example.com.example.com", "example.com", "dmarc.example.com", "shop.example.com"] {
+        let said = verify(mail.as_bytes(), &zone().txt(place, "v=DMARC1; p=none"), &sent);
+        // The mail passes by SPF: that nobody signs it comes after what is wrong with the record.
+        let finding = said.healthy().leads("dmarc-record-wrong-host", "certain").finding("dmarc-record-wrong-host");
+        assert_eq!(finding["publish"]["name"], "_dmarc.example.com", "{place}");
+        assert_eq!(said.finding("dkim-no-signature")["severity"], "warning");
+    }
+    let said = verify(mail.as_bytes(), &zone(), &sent);
+    assert_eq!(said.finding("dmarc-record-missing")["publish"]["name"], "_dmarc.example.com");
+    for record in ["v=DMARC1 p=none", "p=none; v=DMARC1"] {
+        let said = verify(mail.as_bytes(), &zone().txt("_dmarc.example.com", record), &sent);
+        said.healthy().leads("dmarc-record-invalid", "certain");
+    }
+    let two = zone().txt("_dmarc.example.com", "v=DMARC1; p=none").txt("_dmarc.example.com", "v=DMARC1; p=reject");
+    verify(mail.as_bytes(), &two, &sent).healthy().leads("dmarc-record-multiple", "certain");
+}
+
 #[test]
 fn the_policy_of_subdomains_is_said_to_apply() {
     let mail = from("x@shop.example.com");

@@ -242,6 +242,18 @@ fn folds_that_lost_their_carriage_return() {
         said.leads("verifier-lf-normalisation", "certain").never(&["dkim-canonicalization-mislabelled"]);
         let said = verify(&replaced(&mail, "an\r\n\tinvoice", "no\n\tinvoice"), &zone(), &[]);
         said.never(&["verifier-lf-normalisation"]);
+        // In its own field too, which is no tag list then.
+        let every = |from: &str| {
+            let (header, body) = from.split_once("\r\n\r\n").expect("a body");
+            format!("{}\r\n\r\n{body}", header.replace("\r\n\t", "\n\t").replace("\r\n ", "\n "))
+        };
+        let text = String::from_utf8(signer().set("c", form).set("t", "1795406000\r\n\t").sign(folded.as_bytes()));
+        let text = text.expect("text");
+        verify(text.as_bytes(), &zone(), &[]).healthy();
+        let said = verify(every(&text).as_bytes(), &zone(), &[]);
+        said.leads("verifier-lf-normalisation", "certain").finding("dkim-signature-malformed");
+        let said = verify(every(&text).replace("invoice", "bill").as_bytes(), &zone(), &[]);
+        said.leads("dkim-signature-malformed", "certain").never(&["verifier-lf-normalisation"]);
     }
 }
 

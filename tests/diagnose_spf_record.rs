@@ -240,6 +240,11 @@ fn strings_that_touch() {
             r#""v=spf1 a:x.exam" "ple include:email.ncloud.com" "-all""#,
             "v=spf1 a:x.example include:email.ncloud.com -all",
         ),
+        // A string for every word; the client passes by the first include, whatever becomes of the second.
+        (
+            r#""v=spf1" "include:email.ncloud.com" "include:spf.b.example" "-all""#,
+            "v=spf1 include:email.ncloud.com include:spf.b.example -all",
+        ),
         (r#""v=spf1 include:email.ncloud.com" "-all""#, "v=spf1 include:email.ncloud.com -all"),
     ] {
         let said = judge(&zone().line(&format!("example.com. 300 IN TXT {strings}")), &[]);

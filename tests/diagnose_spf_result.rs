@@ -100,7 +100,8 @@ fn judged_behind_a_relay_of_our_own() {
     for client in ["10.0.0.5", "192.168.1.1", "100.64.0.9", "fd00::5", "198.51.100.9"] {
         judge(&inside(client), &sound, client, &[])
             .leads("spf-checked-behind-relay", "certain")
-            .never(&["spf-ip-not-authorized", "spf-forwarded"]);
+            .never(&["spf-ip-not-authorized", "spf-forwarded"])
+            .finding("verifier-trusted-relay-missing");
     }
     let relayed = format!("{entered}{MAIL}");
     judge(&relayed, &sound, "10.0.0.5", &[]).leads("spf-checked-behind-relay", "certain");
@@ -108,8 +109,11 @@ fn judged_behind_a_relay_of_our_own() {
     let other = zone("v=spf1 ip4:198.51.100.77 -all");
     judge(&inside("10.0.0.5"), &other, "10.0.0.5", &[]).leads("spf-ip-not-authorized", "certain");
     let stranger = inside("198.51.100.9").replace("by mx.example.net", "by mx.b.example.org");
-    judge(&stranger, &sound, "198.51.100.9", &[]).never(&["spf-checked-behind-relay"]);
-    judge(MAIL, &sound, "10.0.0.5", &[]).leads("spf-ip-not-authorized", "certain");
+    judge(&stranger, &sound, "198.51.100.9", &[])
+        .never(&["spf-checked-behind-relay", "verifier-trusted-relay-missing"]);
+    let said = judge(MAIL, &sound, "10.0.0.5", &[]);
+    let relay = said.leads("spf-ip-not-authorized", "certain").finding("verifier-trusted-relay-missing");
+    assert_eq!((&relay["confidence"], &relay["severity"]), (&"possible".into(), &"note".into()));
 }
 
 #[test]

@@ -31,7 +31,12 @@ pub fn findings(case: &Case<'_>, known: &[Finding]) -> Vec<Finding> {
             _ => finding,
         })
     }));
-    findings.into_iter().map(|finding| finding.about(Subject::Dmarc(Some(author.clone())))).collect()
+    // Where another method carries the message, nothing failed yet.
+    let softer = |finding: Finding| match (case.standing.authenticates, finding.effect) {
+        (true, Effect::Breaks) => Finding { effect: Effect::Risk, ..finding },
+        _ => finding,
+    };
+    findings.into_iter().map(|finding| softer(finding).about(Subject::Dmarc(Some(author.clone())))).collect()
 }
 
 /// No signature of the author's domain: the most specific reason that fits.

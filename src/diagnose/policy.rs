@@ -274,7 +274,9 @@ fn record(case: &Case<'_>, author: &DomainName) -> Vec<Finding> {
     if verdict.result != DmarcResult::None {
         return Vec::new();
     }
-    let organizational = verdict.organizational.as_ref().unwrap_or(author);
+    // The walk found nothing, and so no organization.
+    let registered = psl::domain_str(author.as_str()).and_then(|domain| DomainName::new(domain).ok());
+    let organizational = registered.as_ref().unwrap_or(author);
     let mut findings: Vec<Finding> = unread(case, author, organizational).into_iter().collect();
     if findings.is_empty() {
         findings.extend(wrong_host(case, author, organizational));

@@ -15,6 +15,7 @@ use crate::{
         record::KeyRecord,
         signature::Signature,
     },
+    dns::Answer,
     message::Header,
     verify::dkim::{DkimResult, KeyState, Proof, Reason, State, emptied, prove, signed_fields},
 };
@@ -192,6 +193,14 @@ pub(super) fn is_relaxed_body(case: &Case<'_>, result: &DkimResult) -> bool {
         if body_hash(Canon::Relaxed, result, body)[..] == *claimed)
 }
 
+/// Is bh= the hash of the body?
+pub(super) fn body_matches(signature: &Signature, body: &[u8]) -> bool {
+    let Some((_, canon)) = signature.canonicalization.filter(|_| body.len() <= MAX_BODY) else { return false };
+    let mut hasher = BodyHasher::new(canon, signature.body_length);
+    hasher.write(body);
+    signature.body_hash.as_deref() == Some(&hasher.finish().sha256[..])
+}
+
 /// Does b= verify under a published key over the header in this form?
 fn header_verifies(case: &Case<'_>, result: &DkimResult, form: Canon) -> bool {
     let signature = &result.signature;
@@ -206,11 +215,13 @@ pub(super) fn verifies(header: &Header, signature: &Signature, result: &DkimResu
     if result.key == KeyState::Other || result.digest.is_none() {
         return false;
     }
-    let (Some(algorithm), Some(octets), Some(answer)) = (signature.algorithm, &signature.signature, &result.answer)
-    else {
-        return false;
-    };
-    let Some(digest) = header_digest(header, signature, result.field) else { return false };
+    result.answer.as_ref().is_some_and(|answer| verifies_under(header, signature, result.field, answer))
+}
+
+/// Does b= of the signature in this field verify under a key of this answer?
+pub(super) fn verifies_under(header: &Header, signature: &Signature, own: usize, answer: &Answer) -> bool {
+    let (Some(algorithm), Some(octets)) = (signature.algorithm, &signature.signature) else { return false };
+    let Some(digest) = header_digest(header, signature, own) else { return false };
     let texts = answer.joined_txt();
     let mut keys = texts.iter().take(4).filter_map(|text| KeyRecord::read(text).key);
     keys.any(|key| prove(&key, algorithm, &digest, octets) == Proof::Verified)

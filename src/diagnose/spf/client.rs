@@ -5,7 +5,7 @@
 
 use super::{
     Demand, Judged, Sight,
-    relay::{behind_relay, forwarded, other_family},
+    relay::{behind_relay, forwarded, other_family, untrusted_relay},
     show::{caret, count},
     strings::{misjoined, split},
     syntax::odd,
@@ -36,7 +36,9 @@ pub fn findings(judged: &Judged<'_>, outcome: &Outcome) -> Vec<Finding> {
         .or_else(|| helo(judged, outcome, own))
         .or_else(|| other_family(judged, outcome, own, record))
         .or_else(|| forwarded(judged, outcome, own));
-    vec![found.unwrap_or_else(|| not_authorized(judged, outcome, own))]
+    let found = found.unwrap_or_else(|| not_authorized(judged, outcome, own));
+    let relay = untrusted_relay(judged, outcome, &found);
+    [found].into_iter().chain(relay).collect()
 }
 
 /// There is no domain to judge: only the null sender makes that a matter of SPF.

@@ -3,8 +3,8 @@
 use super::{Judged, Sight};
 use crate::{
     diagnose::{
-        finding::{Confidence, Finding},
-        register::spf as causes,
+        finding::{Confidence, Effect, Finding},
+        register::{local, spf as causes},
     },
     dns::{Data, RecordType},
     received::{self, Received},
@@ -45,6 +45,29 @@ pub fn behind_relay(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>) ->
             .text("tried", format!("for {client}, SPF of {} passes", sight.domain))
             .fix("check SPF where mail enters the house, or name the relay as trusted where it is checked")
             .fix("change nothing in the sender's record"),
+    )
+}
+
+/// The client is a relay on this side, which nobody named as one; `found` is the cause so far.
+pub fn untrusted_relay(judged: &Judged<'_>, outcome: &Outcome, found: &Finding) -> Option<Finding> {
+    let proved = found.cause == &causes::CHECKED_BEHIND_RELAY;
+    if !proved && !is_internal(outcome.client_ip) {
+        return None;
+    }
+    let client = outcome.client_ip;
+    let (confidence, claim) = match proved {
+        true => {
+            (Confidence::Likely, format!("{client} is a relay on this side, and was judged as if it were the sender"))
+        }
+        false => {
+            (Confidence::Possible, format!("{client} is no address of the Internet: it may be a relay on this side"))
+        }
+    };
+    Some(
+        judged
+            .finding(&local::TRUSTED_RELAY_MISSING, Effect::Note, confidence, claim)
+            .fix(format!("if {client} is a relay of yours that verifies, name it in verify.trusted_relays"))
+            .fix("otherwise verify there, where mail enters the house"),
     )
 }
 

@@ -85,17 +85,19 @@ pub fn split(judged: &Judged<'_>, sight: Sight<'_>) -> Option<Finding> {
     Some(finding)
 }
 
-/// The record with blanks at its joints, as many ways as make a sound record; those with the fewest blanks first.
+/// The record with blanks at its joints, as many ways as make a sound record: first with a blank wherever two terms touch,
+/// for that is where people split, and a client that an earlier term names passes however the rest is glued.
 pub fn spaced(strings: &[Box<[u8]>]) -> Vec<Vec<u8>> {
     let text = strings.concat();
     let joints = joints(strings);
     let all = (1u32 << joints.len().min(16)) - 1;
+    let between = between_terms(&text, &joints);
     let mut choices: Vec<u32> = match joints.len() {
         0 => Vec::new(),
         1..=JOINTS => (1..=all).collect(),
-        more => (0..more.min(16)).map(|at| 1 << at).chain([u32::MAX]).collect(),
+        more => [between].into_iter().chain((0..more.min(16)).map(|at| 1 << at)).chain([u32::MAX]).collect(),
     };
-    choices.sort_by_key(|choice| choice.count_ones());
+    choices.sort_by_key(|choice| ((choice ^ between).count_ones(), choice.count_ones()));
     let with_blanks = |choice: u32| {
         let mut out = Vec::with_capacity(text.len() + joints.len());
         let mut from = 0;
@@ -110,6 +112,19 @@ pub fn spaced(strings: &[Box<[u8]>]) -> Vec<Vec<u8>> {
         out
     };
     choices.into_iter().map(with_blanks).filter(|text| has_version(text) && Record::read(text).0.is_valid()).collect()
+}
+
+/// At which joints two terms touch, as a set of bits; beyond the 16th there is none.
+fn between_terms(text: &[u8], joints: &[usize]) -> u32 {
+    let word_end = |from: usize, to: usize| text[from..to].iter().position(|&byte| byte == b' ').map(|at| from + at);
+    joints.iter().take(16).enumerate().fold(0, |found, (at, &joint)| {
+        let from = if at == 0 { 0 } else { joints[at - 1] };
+        let to = joints.get(at + 1).copied().unwrap_or(text.len());
+        let start = text[from..joint].iter().rposition(|&byte| byte == b' ').map_or(from, |blank| from + blank + 1);
+        let (left, right) = (&text[start..joint], &text[joint..word_end(joint, to).unwrap_or(to)]);
+        let is_whole = |word: &[u8]| is_term(word) || word.eq_ignore_ascii_case(b"v=spf1");
+        if is_whole(left) && is_term(right) { found | 1 << at } else { found }
+    })
 }
 
 /// Where strings touch without a blank, in octets of the whole.
@@ -199,6 +214,14 @@ mod tests {
         for (words, want) in [
             (&["v=spf1", "include:x.example", "~all"][..], "v=spf1 include:x.example ~all"),
             (&["v=spf1 include:x.exam", "ple", "~all"], "v=spf1 include:x.example ~all"),
+            (
+                &["v=spf1", "include:x.example", "include:y.example", "-all"],
+                "v=spf1 include:x.example include:y.example -all",
+            ),
+            (
+                &["v=spf1", "mx", "a:x.example", "include:y.example", "ip4:192.0.2.1", "ip4:192.0.2.2", "~all"],
+                "v=spf1 mx a:x.example include:y.example ip4:192.0.2.1 ip4:192.0.2.2 ~all",
+            ),
             (&["v=spf1 mx ", "~all"], ""),
             (&["hello", "world"], ""),
         ] {
