@@ -1,5 +1,5 @@
 //! The program behind `tests/long/load`: how long a good message takes beside many connections that are half open or slow,
-//! and what the process holds meanwhile.
+//! and what the process holds meanwhile; and the processor time that hostile messages cost it.
 //!
 //! Arguments: the numbers of connections (500 and 2,000 by default).
 
@@ -8,7 +8,9 @@ mod common;
 
 use common::{
     eventually,
+    forge::{RSA_2048, Signer, Zone},
     hostile::{OPTIONS, framed},
+    nsd::Nsd,
     talk::{Given, Talk},
     waxseal::{Home, Waxseal},
 };
@@ -68,6 +70,104 @@ fn main() {
         drop(idle);
         assert!(waxseal.stop().success());
     }
+    costs();
+}
+
+const SOA: &str = "$ORIGIN example.\n@ 300 IN SOA ns.example. h.example. 1 3600 900 604800 60\n@ 300 IN NS ns.example.";
+const HEADER: &str = "From: a@sender.example\r\nTo: user@receiver.example\r\nSubject: hostile\r\n\
+                      Date: Mon, 30 Nov 2026 04:00:00 +0000\r\nMIME-Version: 1.0\r\n";
+
+/// Makes a message with so many of something.
+type Make = fn(&Signer<'_>, usize) -> Vec<u8>;
+
+/// What is sent, how much of it, and how it is made; all are signed, so that all of it is judged.
+const HOSTILE: [(&str, usize, Make); 9] = [
+    ("a message of 100 KB", 2_000, |signer, size| {
+        signer.sign(
+            format!("{HEADER}\r\n{}", "Some words of a line, as people write them in mail.\r\n".repeat(size))
+                .as_bytes(),
+        )
+    }),
+    ("header fields", 10_000, |signer, size| {
+        [&b"X-Many: one of them\r\n".repeat(size)[..], &signer.sign(format!("{HEADER}\r\nx\r\n").as_bytes())].concat()
+    }),
+    ("signatures", 100, |signer, size| {
+        let signed = signer.sign(format!("{HEADER}\r\nx\r\n").as_bytes());
+        let field = &signed[..signed.len() - HEADER.len() - 5];
+        [&field.repeat(size - 1)[..], &signed].concat()
+    }),
+    ("MB in one line", 5, |signer, size| {
+        signer.sign(format!("{HEADER}\r\n{}\r\n", " a a a".repeat((size << 20) / 6)).as_bytes())
+    }),
+    ("MB of blanks", 5, |signer, size| signer.sign(format!("{HEADER}\r\n{}\r\n", " ".repeat(size << 20)).as_bytes())),
+    ("parts in parts", 10_000, |signer, size| {
+        let part = "--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n".repeat(size);
+        let mail = format!("{HEADER}Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}x\r\n");
+        [signer.sign(mail.as_bytes()), b"changed\r\n".to_vec()].concat()
+    }),
+    ("results", 5_000, |signer, size| {
+        let field = format!("Authentication-Results: mx.test{}\r\n", "; dkim=pass header.d=a.example".repeat(size));
+        [field.into_bytes(), signer.sign(format!("{HEADER}\r\nx\r\n").as_bytes())].concat()
+    }),
+    ("addresses in From", 2_500, |signer, size| {
+        signer.sign(format!("From: {}b@sender.example\r\n\r\nx\r\n", "<a@d.example>, ".repeat(size)).as_bytes())
+    }),
+    ("comments in From", 50_000, |signer, size| {
+        signer.sign(format!("From: {}a@sender.example\r\n\r\nx\r\n", "(".repeat(size)).as_bytes())
+    }),
+];
+
+/// What the larger of each may cost.
+const MOST: Duration = Duration::from_millis(50);
+
+/// The processor time of the whole process for a message, and for one with twice as much.
+fn costs() {
+    let zone = Zone::default()
+        .line(SOA)
+        .txt("_dmarc.sender.example", "v=DMARC1; p=none")
+        .txt("sel._domainkey.sender.example", &RSA_2048.record());
+    let names = Nsd::start(&[("example", zone.text())]);
+    let home = Home::new();
+    home.settings(&format!(
+        "store.url = \"\"\nverify.resolver = \"{}\"\nverify.authserv_id = \"mx.test\"\n[[listener]]\nsocket = \"unix:socket\"\n\
+         mode = \"verify\"\n",
+        names.address()
+    ));
+    let socket = home.path("socket");
+    let mut waxseal = Waxseal::start(home);
+    let signer = Signer::new(&RSA_2048, "sender.example");
+    for (what, size, make) in HOSTILE {
+        let [one, two] = [size, 2 * size].map(|size| {
+            let given = Given::new("192.0.2.7", "a@sender.example", &make(&signer, size));
+            (0..20).map(|_| cost(&waxseal, &socket, &given)).min().expect("twenty")
+        });
+        let ratio = two.as_secs_f64() / one.as_secs_f64();
+        println!("{size} {what}: {one:?} of CPU; twice as much: {two:?}, {ratio:.2} times");
+        assert!(two < MOST, "{what}: {two:?}");
+    }
+    assert!(waxseal.stop().success());
+}
+
+fn cost(waxseal: &Waxseal, socket: &Path, given: &Given) -> Duration {
+    let mut talk = Talk::open(socket).expect("it serves");
+    let before = used(waxseal.pid());
+    let answer = talk.message(given).expect("an answer");
+    // What it does after its answer belongs to the message too: the end of the connection comes after that.
+    assert_eq!(talk.quit().expect("an end"), b"");
+    let cost = used(waxseal.pid()).saturating_sub(before);
+    assert!(matches!(answer.verdict, b'a' | b't' | b'y'), "{answer:?}");
+    cost
+}
+
+/// The time on a processor of all threads, to the nanosecond.
+fn used(pid: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let time = |task: fs::DirEntry| {
+        // A thread that has just ended is not there.
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default()
+    };
+    Duration::from_nanos(tasks.filter_map(Result::ok).map(time).sum())
 }
 
 /// A connection that stops somewhere: before, in or after its negotiation, in a packet, in a header, or in a body.
