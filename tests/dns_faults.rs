@@ -5,6 +5,7 @@ mod common;
 
 use common::{
     desk::Desk,
+    eventually,
     faults::FaultServer,
     forge::{RSA_2048, Signer, Zone},
     receiver::{OUTSIDE, Receiver, results},
@@ -130,6 +131,38 @@ fn every_fault_of_all_answers_is_told_and_the_mail_flows() {
         }
         assert!(took < PATIENCE + SLACK, "{vice}: {took:?}");
     }
+}
+
+/// Good mail beside all that waits for answers that do not come.
+#[test]
+fn good_mail_does_not_wait_for_the_faults_of_others() {
+    let server = faults();
+    let receiver = Receiver::start(server.address(), "verify.dns_timeout = \"3s\"");
+    let waits: Vec<_> = ["silence", "lost", "cuthang"].iter().cycle().take(60).collect();
+    let bad: Vec<_> =
+        waits.iter().map(|vice| (format!("a@{vice}.test"), signed(&format!("{vice}.test"), "sel"))).collect();
+    let good = signed("delay.test", "sel");
+    thread::scope(|scope| {
+        let bad = scope.spawn(|| offer_all(&receiver, &bad));
+        eventually("some of it waits", Duration::from_secs(60), || {
+            server.seen().iter().any(|name| name.contains("silence")).then_some(())
+        });
+        for number in 0..10 {
+            let start = Instant::now();
+            let reply = receiver.offer(OUTSIDE, "a@delay.test", &good);
+            assert!(
+                reply.code == 250 && start.elapsed() < Duration::from_secs(5),
+                "{number}: {reply:?} {:?}",
+                start.elapsed()
+            );
+        }
+        for (reply, took) in bad.join().expect("Postfix answers") {
+            assert!(reply.code == 250 && took < Duration::from_secs(5) + SLACK, "{reply:?} {took:?}");
+        }
+    });
+    receiver.sink.wait_for(waits.len() + 10, Duration::from_secs(60));
+    let words = words(&receiver, "a@delay.test");
+    assert!(words.contains(&"dkim=pass".to_owned()), "{words:?}");
 }
 
 #[test]

@@ -13,7 +13,6 @@ use tokio::sync::Barrier;
 use waxseal::message::{Field, Message};
 
 const CONCURRENT: usize = 64;
-const BODY: usize = 5 << 20;
 /// What all of them together may take beyond the idle process.
 const MOST: u64 = 32 << 20;
 /// What Postfix sends at once.
@@ -21,9 +20,14 @@ const PIECE: usize = 65_535;
 
 const SOA: &str = "$ORIGIN example.\n@ 300 IN SOA ns.example. h.example. 1 3600 900 604800 60\n@ 300 IN NS ns.example.";
 
+/// How large a body is; tests/long/load asks for 25 MB.
+fn body_size() -> usize {
+    std::env::var("WAXSEAL_BODY").map_or(5, |megabytes| megabytes.parse().expect("a number")) << 20
+}
+
 /// Bodies that tempt a canonicalization to keep something: ordinary lines, nothing but blanks and line ends, one line.
 fn bodies() -> [Vec<u8>; 3] {
-    let filled = |with: &[u8]| with.iter().copied().cycle().take(BODY).chain(*b"\r\n").collect();
+    let filled = |with: &[u8]| with.iter().copied().cycle().take(body_size()).chain(*b"\r\n").collect();
     [filled(b"Some words  of a line \t as they are written.\r\n"), filled(b" \t \r\n\r\n  "), filled(b" a a a")]
 }
 

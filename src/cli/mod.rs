@@ -98,6 +98,9 @@ impl fmt::Display for Mistake {
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
+    // Key material stays in memory: no core file of ours, and no look into us by other processes of the same user.
+    // Where the kernel refuses it, which none is known to do, everything else is still right.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     match Arguments::try_parse() {
         Ok(arguments) => status(perform(arguments.command)),
         Err(mistake) if mistake.use_stderr() => {

@@ -1,7 +1,7 @@
 //! Mistakes in the settings: each with its file, its line and what to do, all of them at once.
 
 use crate::provider::ProfileMistake;
-use std::{fmt, path::PathBuf};
+use std::{borrow::Cow, fmt, path::PathBuf};
 
 /// One mistake. `Display` gives `file:line: what`, as compilers do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +52,28 @@ impl fmt::Display for Mistake {
         if let Some(line) = self.line {
             write!(f, "{line}:")?;
         }
-        write!(f, " {}", self.what)
+        write!(f, " {}", without_keys(&self.what))
     }
+}
+
+/// What is said of a value shows the value, and a value may be a private key that was put in place of its file's name.
+/// From the first run of characters that looks like one to the last that could still belong to it, nothing is shown.
+fn without_keys(what: &str) -> Cow<'_, str> {
+    const RUN: usize = 64;
+    const REST: usize = 8;
+    let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_');
+    let mixed = |run: &str| {
+        let has = |kind: fn(&u8) -> bool| run.bytes().any(|octet| kind(&octet));
+        has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
+    };
+    let runs = || {
+        let at = |run: &str| run.as_ptr() as usize - what.as_ptr() as usize;
+        what.split(|c: char| !base64(c)).map(move |run| (at(run), run))
+    };
+    let Some((start, _)) = runs().find(|(_, run)| run.len() >= RUN && mixed(run)) else { return what.into() };
+    let last = runs().filter(|(_, run)| run.len() >= REST && mixed(run)).last();
+    let end = last.map_or(start, |(at, run)| at + run.len());
+    format!("{}(what looks like a private key){}", &what[..start], &what[end..]).into()
 }
 
 impl fmt::Display for Mistakes {

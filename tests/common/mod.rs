@@ -33,6 +33,7 @@ pub mod source;
 pub mod status;
 pub mod suite;
 pub mod table;
+pub mod talk;
 pub mod verifiers;
 pub mod waxseal;
 

@@ -33,8 +33,8 @@ pub struct Waxseal {
     home: Home,
     /// A socket that outlives it, as one of systemd does.
     passed: Option<UnixListener>,
-    /// A folder that is a disk of its own, and its size in the words of mount(8).
-    disk: Option<(PathBuf, &'static str)>,
+    /// A command that is given the command of the program, and executes it in the end.
+    under: Vec<String>,
 }
 
 /// The folder with settings, keys, socket and log.
@@ -85,7 +85,7 @@ impl Waxseal {
     /// Starts the milter in a home that has settings, and waits until it serves.
     #[track_caller]
     pub fn start(home: Home) -> Waxseal {
-        let mut waxseal = Waxseal { process: None, home, passed: None, disk: None };
+        let mut waxseal = Waxseal { process: None, home, passed: None, under: Vec::new() };
         waxseal.restart();
         waxseal
     }
@@ -93,15 +93,25 @@ impl Waxseal {
     /// As [`Waxseal::start`], with a socket that it is handed under the name `milter`, at every start the same.
     #[track_caller]
     pub fn start_on(home: Home, socket: UnixListener) -> Waxseal {
-        let mut waxseal = Waxseal { process: None, home, passed: Some(socket), disk: None };
+        let mut waxseal = Waxseal { process: None, home, passed: Some(socket), under: Vec::new() };
         waxseal.restart();
         waxseal
     }
 
-    /// As [`Waxseal::start`], with a folder that is a small disk of its own, seen by this process alone.
+    /// As [`Waxseal::start`], with a folder that is a small disk of its own, of a size in the words of mount(8), seen by
+    /// this process alone.
     #[track_caller]
     pub fn start_with_small_disk(home: Home, folder: &Path, size: &'static str) -> Waxseal {
-        let mut waxseal = Waxseal { process: None, home, passed: None, disk: Some((folder.to_owned(), size)) };
+        let script = "mount -t tmpfs -o \"size=$1\" none \"$2\" && shift 2 && exec \"$@\"";
+        let folder = folder.to_str().expect("a path in UTF-8");
+        Waxseal::start_under(home, &["/usr/bin/unshare", "-m", "--", "/bin/sh", "-c", script, "sh", size, folder])
+    }
+
+    /// As [`Waxseal::start`], by a command that executes it, such as prlimit(1).
+    #[track_caller]
+    pub fn start_under(home: Home, command: &[&str]) -> Waxseal {
+        let under = command.iter().map(|&word| word.to_owned()).collect();
+        let mut waxseal = Waxseal { process: None, home, passed: None, under };
         waxseal.restart();
         waxseal
     }
@@ -115,13 +125,12 @@ impl Waxseal {
     #[track_caller]
     pub fn restart(&mut self) {
         let before = self.count("ready: ");
-        let program = env!("CARGO_BIN_EXE_waxseal");
-        let (mut command, input) = match (&self.passed, &self.disk) {
+        let program = &program();
+        let (mut command, input) = match (&self.passed, self.under.split_first()) {
             (None, None) => (Command::new(program), Stdio::null()),
-            (None, Some((folder, size))) => {
-                let mut command = Command::new("/usr/bin/unshare");
-                let script = "mount -t tmpfs -o \"size=$1\" none \"$2\" && shift 2 && exec \"$@\"";
-                command.args(["-m", "--", "/bin/sh", "-c", script, "sh", size]).arg(folder).arg(program);
+            (None, Some((first, rest))) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
                 (command, Stdio::null())
             }
             (Some(socket), _) => {
@@ -216,6 +225,11 @@ impl Waxseal {
     fn count(&self, start: &str) -> usize {
         self.messages().iter().filter(|line| line.starts_with(start)).count()
     }
+}
+
+/// The program under test: the one that cargo built, unless the environment names another, such as a package's.
+fn program() -> String {
+    std::env::var("WAXSEAL_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_waxseal").to_owned())
 }
 
 fn log(path: &Path) -> Vec<Value> {

@@ -28,7 +28,7 @@ MANAGER = set(
     "PrivateUsers Group".split()
 )
 APPLIED = set(
-    "User ConfigurationDirectory StateDirectory RuntimeDirectory UMask LimitNOFILE LimitCORE NoNewPrivileges "
+    "Environment User ConfigurationDirectory StateDirectory RuntimeDirectory UMask LimitNOFILE LimitCORE NoNewPrivileges "
     "CapabilityBoundingSet AmbientCapabilities RestrictSUIDSGID ProtectSystem ProtectHome PrivateTmp PrivateDevices "
     "PrivateIPC PrivateMounts ReadOnlyPaths NoExecPaths ExecPaths ProtectKernelTunables ProtectKernelModules "
     "ProtectKernelLogs ProtectControlGroups ProtectClock ProtectHostname ProtectProc ProcSubset RestrictNamespaces "
@@ -380,7 +380,8 @@ def main():
     else:
         enter(settings)
     if what == "run":
-        os.execve(program, [program, "run", *arguments], {"PATH": "/usr/bin"})
+        environment = dict(value.split("=", 1) for value in settings.get("Environment", []))
+        os.execve(program, [program, "run", *arguments], {"PATH": "/usr/bin", **environment})
     probe()
 
 
