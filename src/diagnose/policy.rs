@@ -193,7 +193,7 @@ fn dkim_not_aligned(case: &Case<'_>, author: &DomainName, domain: &DomainName, p
             .fix("take adkim=s out of the DMARC record")
             .fix(format!("or sign with d={author}"));
     }
-    if passing.iter().all(|domain| is_service(domain)) {
+    if passing.iter().all(|domain| is_service(case, domain)) {
         let claim = format!("the only signature that passes is the sending service's own, of {domain}");
         return Finding::breaks(&causes::THIRD_PARTY_SIGNATURE, Confidence::Certain, claim)
             .fix(format!("set up DKIM for {author} at the service, and enable it"));
@@ -227,7 +227,11 @@ fn is_related(case: &Case<'_>, author: &DomainName, domain: &DomainName) -> bool
     domain != author && organizational.is_some_and(|organizational| domain.is_within(organizational))
 }
 
-fn is_service(domain: &DomainName) -> bool {
+fn is_service(case: &Case<'_>, domain: &DomainName) -> bool {
+    let mut profiles = case.expected.known.iter().flat_map(|profiles| profiles.iter());
+    if profiles.any(|profile| profile.signing_domains.iter().any(|service| domain.is_within(service))) {
+        return true;
+    }
     SERVICE_DOMAINS.iter().any(|service| {
         domain.as_str().strip_suffix(service).is_some_and(|before| before.is_empty() || before.ends_with('.'))
     })
