@@ -237,6 +237,18 @@ fn a_token_must_stand_where_the_provider_looks() {
     }
 }
 
+/// A profile that nobody named is said to be a guess where anything rests on it.
+#[test]
+fn a_profile_that_was_inferred_is_said_to_be() {
+    let bench = Bench::new(&good());
+    let screen = |arguments: &[&str]| String::from_utf8(bench.run(arguments).stdout).expect("text");
+    let alone = screen(&["example.com", "--selector", "ncpcompubjpn"]);
+    let told = "  as of       ncloud, inferred from the selector ncpcompubjpn; --provider names another\n";
+    assert!(alone.contains(told), "{alone}");
+    assert!(!screen(&["example.com", "--environment", "private", "--region", "jp"]).contains("as of"));
+    assert!(!screen(&PLACE).contains("as of"));
+}
+
 #[test]
 fn a_time_to_live_out_of_the_advice_is_a_warning() {
     let long = good()

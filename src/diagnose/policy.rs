@@ -172,13 +172,16 @@ fn not_aligned(case: &Case<'_>, author: &DomainName) -> Vec<Finding> {
         .filter_map(|result| result.signature.domain.as_ref())
         .collect();
     if let Some(&domain) = passing.first() {
-        findings.push(dkim_not_aligned(case, author, domain, &passing));
+        let names: Vec<&str> = passing.iter().map(|domain| domain.as_str()).collect();
+        let domains = format!("From: {author}; passing DKIM: {}", names.join(", "));
+        findings.push(dkim_not_aligned(case, author, domain, &passing).text("the domains", domains));
     }
     if let Some(spf) = &case.verdicts.spf
         && spf.main.result == SpfResult::Pass
         && let Some(domain) = &spf.main.domain
     {
-        findings.push(spf_not_aligned(case, author, domain));
+        let domains = format!("From: {author}; passing SPF: {domain}");
+        findings.push(spf_not_aligned(case, author, domain).text("the domains", domains));
     }
     findings
 }
