@@ -17,7 +17,13 @@ use std::{
 pub const DEFAULT_PROVIDER: &str = "ncloud";
 
 /// The profiles of this program, by file name.
-const BUILT_IN: &[(&str, &str)] = &[("ncloud.toml", include_str!("../conf/providers/ncloud.toml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("google.toml", include_str!("../conf/providers/google.toml")),
+    ("microsoft365.toml", include_str!("../conf/providers/microsoft365.toml")),
+    ("ncloud.toml", include_str!("../conf/providers/ncloud.toml")),
+    ("sendgrid.toml", include_str!("../conf/providers/sendgrid.toml")),
+    ("ses.toml", include_str!("../conf/providers/ses.toml")),
+];
 
 /// What a provider documents.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,6 +41,16 @@ pub struct Profile {
     /// The name that the SPF record of a domain must include.
     #[serde(default, deserialize_with = "optional_name")]
     pub spf_include: Option<DomainName>,
+    /// Must the record of every domain that it sends for have that name? Otherwise only a record that fails to let its
+    /// servers send.
+    #[serde(default = "yes")]
+    pub spf_demanded: bool,
+    /// Where the CNAME at a key's name leads, if the provider keeps the keys itself; `*` stands for anything.
+    #[serde(default)]
+    pub cname_targets: Vec<String>,
+    /// The domains that it signs under while it does not sign under that of the sender.
+    #[serde(default, deserialize_with = "names")]
+    pub signing_domains: Vec<DomainName>,
     /// The time to live that it recommends for records.
     #[serde(default)]
     pub ttl: Option<TtlBounds>,
@@ -44,6 +60,9 @@ pub struct Profile {
     /// Does it sign only after it has verified the record and been told to?
     #[serde(default)]
     pub signs_only_when_verified: bool,
+    /// How it is told to sign: a step for people.
+    #[serde(default)]
+    pub activate: Option<String>,
     /// Where its console shows the state of a domain: each entry one way to it, the newest first.
     #[serde(default)]
     pub console: Vec<String>,
@@ -59,10 +78,10 @@ pub struct Profile {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileSelector {
-    /// The environment, lower case; every selector that is not legacy has one.
+    /// The environment, lower case; every selector that is neither legacy nor common has one.
     #[serde(default)]
     pub environment: Option<String>,
-    /// The region, lower case; every selector that is not legacy has one.
+    /// The region, lower case; every selector that is neither legacy nor common has one.
     #[serde(default)]
     pub region: Option<String>,
     /// s=.
@@ -71,6 +90,9 @@ pub struct ProfileSelector {
     /// Was it given out once and no longer? Such a selector is recognised in mail and DNS, and never chosen.
     #[serde(default)]
     pub legacy: bool,
+    /// Is it a word that others use too, for all places alike? Then it tells no provider.
+    #[serde(default)]
+    pub common: bool,
 }
 
 /// Bounds for the time to live of a record, both included.
@@ -166,6 +188,12 @@ impl Profile {
         self.selectors.iter().find(|entry| entry.selector == *selector)
     }
 
+    /// Is this where a CNAME at a key's name should lead? `true` too where the provider does not say.
+    pub fn leads_right(&self, target: &str) -> bool {
+        let target = target.trim_end_matches('.').to_ascii_lowercase();
+        self.cname_targets.is_empty() || self.cname_targets.iter().any(|pattern| matches(pattern, &target))
+    }
+
     /// What it documents, without what it demands of a domain.
     fn undemanding(&self) -> Profile {
         Profile { key_bits: None, spf_include: None, ttl: None, domain_token: false, ..self.clone() }
@@ -188,12 +216,16 @@ impl Profile {
             return Err(format!("name: {:?} is not a short name; use letters, digits, - and _", self.name));
         }
         for (index, entry) in self.selectors.iter().enumerate() {
-            if !entry.legacy && (entry.environment.is_none() || entry.region.is_none()) {
-                return Err(format!("selector {}: needs environment and region, or legacy = true", entry.selector));
+            if !entry.legacy && !entry.common && (entry.environment.is_none() || entry.region.is_none()) {
+                return Err(format!(
+                    "selector {}: needs environment and region, or legacy = true, or common = true",
+                    entry.selector
+                ));
             }
             let twin = self.selectors[..index].iter().find(|earlier| {
                 !entry.legacy
                     && !earlier.legacy
+                    && entry.environment.is_some()
                     && earlier.environment == entry.environment
                     && earlier.region == entry.region
             });
@@ -266,9 +298,11 @@ impl Profiles {
         Some(if entry.legacy { Arc::new(profile.undemanding()) } else { profile.clone() })
     }
 
-    /// The first profile that has this selector, legacy ones included, and its entry there.
+    /// The first profile that has this selector, legacy ones included, and its entry there. A common word tells none.
     pub fn by_selector(&self, selector: &DomainName) -> Option<(&Arc<Profile>, &ProfileSelector)> {
-        self.iter().find_map(|profile| profile.entry(selector).map(|entry| (profile, entry)))
+        let own = |profile: &'_ Profile| profile.entry(selector).is_some_and(|entry| !entry.common);
+        let profile = self.iter().find(|profile| own(profile))?;
+        Some((profile, profile.entry(selector)?))
     }
 }
 
@@ -331,6 +365,35 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DomainName, D::Err
     DomainName::new(&text).map_err(|error| serde::de::Error::custom(format!("{text:?}: {error}")))
 }
 
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DomainName>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let read =
+        |text: &String| DomainName::new(text).map_err(|error| serde::de::Error::custom(format!("{text:?}: {error}")));
+    texts.iter().map(read).collect()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Does a name fit a pattern in which `*` stands for anything but nothing?
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        let at = match pieces.peek() {
+            None => rest.len().checked_sub(piece.len()).filter(|at| rest[*at..] == *piece),
+            Some(_) => rest.find(piece),
+        };
+        match at.filter(|at| *at > 0) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
 fn optional_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DomainName>, D::Error> {
     name(deserializer).map(Some)
 }
@@ -373,7 +436,7 @@ mod tests {
              (ncpcomgov)"
         );
         let refusal = profiles.get("nowhere").expect_err("there is none").to_string();
-        assert_eq!(refusal, "no provider \"nowhere\"; those that exist: ncloud");
+        assert_eq!(refusal, "no provider \"nowhere\"; those that exist: google, microsoft365, ncloud, sendgrid, ses");
     }
 
     #[test]
@@ -383,6 +446,36 @@ mod tests {
         let (profile, entry) = profiles.by_selector(&mailer).expect("it is known");
         assert!(entry.legacy);
         assert!(profile.places().all(|(_, _, selector)| selector.selector != mailer));
+    }
+
+    #[test]
+    fn a_selector_that_others_use_too_tells_no_provider() {
+        let profiles = Profiles::built_in();
+        for word in ["google", "selector1", "selector2", "s1", "s2", "default", "mail"] {
+            let word = DomainName::new(word).expect("a name");
+            assert_eq!(profiles.inferred(&word), None, "{word}");
+        }
+        let legacy = profiles.inferred(&DomainName::new("mailer").expect("a name")).expect("ncloud");
+        assert_eq!((legacy.key_bits, &legacy.spf_include, legacy.ttl), (None, &None, None));
+    }
+
+    #[test]
+    fn targets_of_aliases_fit_their_patterns() {
+        let profiles = Profiles::built_in();
+        for (provider, target, right) in [
+            ("microsoft365", "selector1-contoso-com._domainkey.contoso.onmicrosoft.com", true),
+            ("microsoft365", "Selector1-contoso-com._domainkey.contoso.n-v1.dkim.mail.microsoft.", true),
+            ("microsoft365", "selector1-contoso-com._domainkey.contoso.onmicrosoft.com.contoso.com", false),
+            ("ses", "abc.dkim.amazonses.com", true),
+            ("ses", "abc.dkim.af-south-1.amazonses.com", true),
+            ("ses", "dkim.amazonses.com", false),
+            ("sendgrid", "s1.domainkey.u1.wl.sendgrid.net", true),
+            ("sendgrid", "sendgrid.net", false),
+            ("google", "anything.example", true),
+        ] {
+            let profile = profiles.get(provider).expect("it exists");
+            assert_eq!(profile.leads_right(target), right, "{provider} {target}");
+        }
     }
 
     #[test]

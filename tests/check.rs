@@ -145,6 +145,36 @@ fn a_selector_that_is_a_common_word_makes_no_demands() {
     }
 }
 
+/// Where a provider has one set of selectors for everybody, its name is enough: the one that is published is judged.
+#[test]
+fn the_name_of_a_provider_tells_its_selector() {
+    let target = |number: u8| format!("selector{number}-example-com._domainkey.contoso.onmicrosoft.com");
+    let zone = || {
+        Zone::default()
+            .txt("example.com", "v=spf1 ip4:192.0.2.1 -all")
+            .txt("_dmarc.example.com", "v=DMARC1; p=none")
+            .line(&format!("selector1._domainkey.example.com. CNAME {}.", target(1)))
+            .line(&format!("selector2._domainkey.example.com. CNAME {}.", target(2)))
+    };
+    let microsoft = ["example.com", "--provider", "microsoft365"];
+    // The first waits for its turn.
+    let (report, status) = Bench::new(&zone().txt(&target(2), &RSA_2048.record())).json(&microsoft);
+    assert_eq!((&report["selector"], status), (&json!("selector2"), 0), "{report:#}");
+    assert_eq!(statuses(&report), ["ok", "ok", "ok", "ok", "skipped"], "{report:#}");
+    assert_eq!(report["findings"], json!([]), "the include is not demanded of everybody: {report:#}");
+    let (report, status) = Bench::new(&zone()).json(&microsoft);
+    assert_eq!((&report["selector"], status), (&json!("selector1"), 1), "{report:#}");
+    assert_eq!(report["findings"][0]["cause"], "dkim-cname-target-missing", "{report:#}");
+    let (report, status) = Bench::new(&zone()).json(&["example.com", "--provider", "google"]);
+    assert_eq!((&report["selector"], status), (&json!("google"), 1), "{report:#}");
+    assert_eq!(report["findings"][0]["cause"], "dkim-record-not-found", "{report:#}");
+    // Of a provider with environments and regions, only what is published tells which of them is meant.
+    let (report, status) = Bench::new(&good()).json(&["example.com", "--provider", "ncloud"]);
+    assert_eq!((&report["selector"], status), (&json!("ncpcompubkr"), 0), "{report:#}");
+    let (report, _) = Bench::new(&zone()).json(&["example.com", "--provider", "ncloud"]);
+    assert_eq!(report["selector"], Value::Null, "{report:#}");
+}
+
 /// The profiles of the operator count in a check too.
 #[test]
 fn a_profile_of_the_operator_is_known() {
@@ -205,6 +235,18 @@ fn a_token_must_stand_where_the_provider_looks() {
             assert_eq!(finding["publish"]["value"], token);
         }
     }
+}
+
+/// A profile that nobody named is said to be a guess where anything rests on it.
+#[test]
+fn a_profile_that_was_inferred_is_said_to_be() {
+    let bench = Bench::new(&good());
+    let screen = |arguments: &[&str]| String::from_utf8(bench.run(arguments).stdout).expect("text");
+    let alone = screen(&["example.com", "--selector", "ncpcompubjpn"]);
+    let told = "  as of       ncloud, inferred from the selector ncpcompubjpn; --provider names another\n";
+    assert!(alone.contains(told), "{alone}");
+    assert!(!screen(&["example.com", "--environment", "private", "--region", "jp"]).contains("as of"));
+    assert!(!screen(&PLACE).contains("as of"));
 }
 
 #[test]

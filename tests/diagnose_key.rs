@@ -89,6 +89,21 @@ fn a_hole_in_keys_of_every_size() {
     }
 }
 
+/// What is published anew must be the key that signs: another one's, mended, is not.
+#[test]
+fn another_signers_key_is_not_offered() {
+    let other = OTHER_2048.public();
+    for text in [
+        format!("v=DKIM1; h=sha1; k=rsa; p={other}"),
+        format!("v=DKIM1; k=rsa; p={} {}", &other[..100], &other[100..]),
+        format!("v=DKIM1; k=rsa; p=\"{other}\""),
+    ] {
+        let said = judged(&text);
+        let offered = said.findings().iter().filter(|finding| finding["publish"]["name"] == NAME);
+        assert_eq!(offered.count(), 0, "{:#}", said.report);
+    }
+}
+
 #[test]
 fn withdrawn_or_without_a_key() {
     judged("v=DKIM1; k=rsa; p=").leads("dkim-key-revoked", "certain").never(&["dkim-key-missing-p"]);

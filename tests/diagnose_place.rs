@@ -187,6 +187,27 @@ fn aliases_that_lead_to_the_wrong_name() {
     said.leads("dkim-cname-wrong-target", "likely").finding("dkim-cname-target-missing");
 }
 
+/// A provider that is named says where its keys are; what it does not say alarms nobody.
+#[test]
+fn aliases_that_lead_past_the_provider() {
+    let alias = |target: &str| zone().line(&format!("sel._domainkey.example.com. CNAME {target}."));
+    let ses = ["--provider", "ses"];
+    let (right, wrong) = ("sel.dkim.amazonses.com", "sel.dkim.elsewhere.invalid");
+    verify(&mail(), &alias(wrong), &ses).leads("dkim-cname-wrong-target", "likely");
+    verify(&mail(), &alias(wrong), &[]).leads("dkim-cname-target-missing", "certain");
+    verify(&mail(), &alias(right), &ses)
+        .leads("dkim-cname-target-missing", "certain")
+        .never(&["dkim-cname-wrong-target"]);
+    let other = alias(wrong).txt(wrong, &OTHER_2048.record());
+    verify(&mail(), &other, &ses).leads("dkim-cname-wrong-target", "likely");
+    verify(&mail(), &other, &[]).leads("dkim-key-mismatch", "certain").never(&["dkim-cname-wrong-target"]);
+    // The right key is right, wherever it is.
+    verify(&mail(), &alias(wrong).txt(wrong, &RSA_2048.record()), &ses).healthy().never(PLACES);
+    // Behind its alias the provider changes the key itself.
+    let said = verify(&mail(), &alias(right).txt(right, &OTHER_2048.record()), &ses);
+    said.leads("dkim-key-mismatch", "certain").never(&["dkim-record-modified", "dkim-cname-wrong-target"]);
+}
+
 #[test]
 fn an_alias_beside_a_txt_record() {
     let zone = zone().line("sel._domainkey.example.com. CNAME sel.dkim.provider.test.");

@@ -133,3 +133,42 @@ fn keys_that_were_swapped_are_known_by_their_other_name() {
     let said = verify(&signed(&RSA_2048, "ncpcompubkr"), &both, &[]);
     said.leads("signer-used-wrong-key", "certain").never(&["dkim-key-mismatch", "dkim-selector-mismatch"]);
 }
+
+/// A service signs under its own domain until it is told to sign under the sender's.
+#[test]
+fn a_service_that_signs_under_its_own_domain() {
+    for (provider, service, include) in [
+        ("microsoft365", "contoso.onmicrosoft.com", "spf.protection.outlook.com"),
+        ("google", "example-com.20230601.gappssmtp.com", "_spf.google.com"),
+        ("sendgrid", "sendgrid.net", "sendgrid.net"),
+    ] {
+        let selector = match provider {
+            "microsoft365" => "selector1",
+            "google" => "google",
+            _ => "s1",
+        };
+        let mail = Signer::new(&OTHER_2048, service).sign(MAIL.as_bytes());
+        let zone = Zone::default()
+            .txt("_dmarc.example.com", "v=DMARC1; p=none")
+            .txt(include, "v=spf1 ip4:192.0.2.0/24 -all")
+            .txt("example.com", &format!("v=spf1 include:{include} -all"))
+            .txt(&format!("sel._domainkey.{service}"), &OTHER_2048.record())
+            .txt(&format!("{selector}._domainkey.example.com"), &RSA_2048.record());
+        verify(&mail, &zone, &[]).leads("dmarc-third-party-signature-only", "certain");
+        let sent = ["--provider", provider, "--client-ip", "192.0.2.7", "--helo", "mx.example.com", "--mail-from"];
+        let said = verify(&mail, &zone, &[&sent[..], &["a@example.com"]].concat());
+        said.healthy().leads("dkim-not-activated", "likely");
+        // Its selectors are common words: where it is not named, nothing is inferred from them.
+        let own = Signer::new(&RSA_2048, "example.com").set("s", selector).sign(MAIL.as_bytes());
+        let said = verify(&own, &zone, &[]);
+        said.healthy();
+        assert!(said.report["profile"].is_null(), "{:#}", said.report);
+        // Its servers may not send for the domain: the include is what lacks.
+        let without = Zone::default()
+            .txt("_dmarc.example.com", "v=DMARC1; p=none")
+            .txt(include, "v=spf1 ip4:192.0.2.0/24 -all")
+            .txt("example.com", "v=spf1 ip4:203.0.113.1 -all");
+        let said = verify(MAIL.as_bytes(), &without, &[&sent[..], &["a@example.com"]].concat());
+        said.leads("spf-provider-include-missing", "certain");
+    }
+}

@@ -178,12 +178,15 @@ fn wrong_places_are_refused_with_those_that_exist() {
     let before = place.files();
     for (arguments, want) in [
         ("--environment financial --region jp", "those that exist: private kr (ncpcompubkr), private jp"),
-        ("--environment private --region kr --provider nobody", "no provider \"nobody\"; those that exist: ncloud"),
+        (
+            "--environment private --region kr --provider nobody",
+            "no provider \"nobody\"; those that exist: google, microsoft365, ncloud, sendgrid, ses",
+        ),
         ("--environment private", "--environment private needs a --region; those of ncloud that exist: private kr ("),
         ("--region kr", "--region kr needs an --environment; those of ncloud that exist: private kr (ncpcompubkr), "),
         ("--environment financial", "public kr (ncpcomgov)\nwith a selector of your own, give --selector NAME"),
         ("--environment private --region eu", "\nwith a selector of your own, give --selector NAME"),
-        ("--provider nobody", "no provider \"nobody\"; those that exist: ncloud"),
+        ("--provider nobody", "no provider \"nobody\"; those that exist: google, microsoft365, ncloud, sendgrid, ses"),
         ("--environment private --region kr --selector own", "cannot be used with"),
         ("", "give --environment and --region; those of ncloud that exist: private kr (ncpcompubkr), private jp"),
         ("--selector sel;ector", "cannot stand in a domain name"),

@@ -290,7 +290,7 @@ fn each_mistake_is_named_with_its_line() {
         (
             domain("provider = \"x\"\nenvironment = \"a\"\nregion = \"b\""),
             2,
-            "no provider \"x\"; those that exist: ncloud",
+            "no provider \"x\"; those that exist: google, microsoft365, ncloud, sendgrid, ses",
         ),
         (domain("selector = \"a b\""), 2, "\"a b\" cannot stand in DNS"),
         (domain("selector = \"s\"\ned25519 = { selector = \"s\" }"), 3, "a second key needs a selector of its own"),

@@ -85,8 +85,7 @@ fn not_activated(case: &Case<'_>, author: &DomainName, profile: &Profile) -> Opt
                 .fix(consoles(profile)),
         );
     }
-    let fix = "see that DKIM has an authentication date (press [Authenticate] if not), then press [Enable] until the \
-               button shows [Disable]";
+    let fix = profile.activate.as_deref().unwrap_or("turn signing on for the domain");
     let (confidence, claim) = match (&key, sent) {
         (Some((name, ..)), Some(Sent::ByProvider)) => {
             (Confidence::Likely, format!("{} sent the mail unsigned, although the key stands at {name}", profile.title))
@@ -95,7 +94,7 @@ fn not_activated(case: &Case<'_>, author: &DomainName, profile: &Profile) -> Opt
             Confidence::Possible,
             format!("the mail is unsigned, although the key of {} stands at {name}", profile.title),
         ),
-        (None, Some(Sent::ByProvider)) => (
+        (None, Some(Sent::ByProvider)) if !profile.selectors.is_empty() => (
             Confidence::Possible,
             format!("{} sent the mail unsigned, and no key of its selectors is published", profile.title),
         ),
@@ -161,7 +160,7 @@ fn wanting(case: &Case<'_>, author: &DomainName, profile: &Profile) -> Option<St
     {
         return Some(format!("the token of the domain is not among the TXT records of {author}"));
     }
-    let include = profile.spf_include.as_ref()?;
+    let include = profile.spf_include.as_ref().filter(|_| profile.spf_demanded)?;
     let includes = answer.joined_txt().iter().any(|text| {
         let text = String::from_utf8_lossy(text).to_ascii_lowercase();
         text.starts_with("v=spf1")

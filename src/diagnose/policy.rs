@@ -172,13 +172,16 @@ fn not_aligned(case: &Case<'_>, author: &DomainName) -> Vec<Finding> {
         .filter_map(|result| result.signature.domain.as_ref())
         .collect();
     if let Some(&domain) = passing.first() {
-        findings.push(dkim_not_aligned(case, author, domain, &passing));
+        let names: Vec<&str> = passing.iter().map(|domain| domain.as_str()).collect();
+        let domains = format!("From: {author}; passing DKIM: {}", names.join(", "));
+        findings.push(dkim_not_aligned(case, author, domain, &passing).text("the domains", domains));
     }
     if let Some(spf) = &case.verdicts.spf
         && spf.main.result == SpfResult::Pass
         && let Some(domain) = &spf.main.domain
     {
-        findings.push(spf_not_aligned(case, author, domain));
+        let domains = format!("From: {author}; passing SPF: {domain}");
+        findings.push(spf_not_aligned(case, author, domain).text("the domains", domains));
     }
     findings
 }
@@ -193,7 +196,7 @@ fn dkim_not_aligned(case: &Case<'_>, author: &DomainName, domain: &DomainName, p
             .fix("take adkim=s out of the DMARC record")
             .fix(format!("or sign with d={author}"));
     }
-    if passing.iter().all(|domain| is_service(domain)) {
+    if passing.iter().all(|domain| is_service(case, domain)) {
         let claim = format!("the only signature that passes is the sending service's own, of {domain}");
         return Finding::breaks(&causes::THIRD_PARTY_SIGNATURE, Confidence::Certain, claim)
             .fix(format!("set up DKIM for {author} at the service, and enable it"));
@@ -227,7 +230,11 @@ fn is_related(case: &Case<'_>, author: &DomainName, domain: &DomainName) -> bool
     domain != author && organizational.is_some_and(|organizational| domain.is_within(organizational))
 }
 
-fn is_service(domain: &DomainName) -> bool {
+fn is_service(case: &Case<'_>, domain: &DomainName) -> bool {
+    let mut profiles = case.expected.known.iter().flat_map(|profiles| profiles.iter());
+    if profiles.any(|profile| profile.signing_domains.iter().any(|service| domain.is_within(service))) {
+        return true;
+    }
     SERVICE_DOMAINS.iter().any(|service| {
         domain.as_str().strip_suffix(service).is_some_and(|before| before.is_empty() || before.ends_with('.'))
     })

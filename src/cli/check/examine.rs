@@ -11,7 +11,7 @@ use crate::{
         register::Cause,
     },
     dns::{
-        Answer, Dns, Fault, Outcome, RecordType,
+        Answer, Data, Dns, Fault, Outcome, RecordType,
         budget::{self, Budget},
     },
     inquire::{Allowance, Inquiry},
@@ -23,6 +23,9 @@ use crate::{
     },
 };
 use std::{net::IpAddr, sync::Arc};
+
+/// The most selectors of a profile that are looked for.
+const MAX_SELECTORS: usize = 12;
 
 /// What all domains of a run have in common.
 pub struct Examiner {
@@ -77,6 +80,7 @@ impl Status {
 impl Examiner {
     /// Examines one domain.
     pub async fn examine(&self, domain: DomainName, place: Place) -> Checked {
+        let place = self.chosen(&domain, place).await;
         let mut header = Header::new();
         header.push(b"From", format!(" postmaster@{domain}").as_bytes());
         let verdicts = self.verdicts(&domain, &header).await;
@@ -103,6 +107,30 @@ impl Examiner {
         let steps = Steps { domain: &domain, place: &place, findings: &findings, facts: inquiry.facts() };
         let profile = place.expected.profile.as_ref().map(|profile| (profile.name.clone(), place.inferred));
         Checked { steps: steps.judge(), selector: place.selector.clone(), profile, domain, findings }
+    }
+
+    /// Where a provider was named and no selector: the one of its selectors that is published. A provider without
+    /// environments and regions has one set of them for everybody, and the first of it is missed where none is there.
+    async fn chosen(&self, domain: &DomainName, mut place: Place) -> Place {
+        let (None, Some(profile)) = (&place.selector, &place.expected.profile) else { return place };
+        let mut alias = None;
+        let mut published = None;
+        let candidates = profile.selectors.iter().filter(|entry| !entry.legacy);
+        for entry in candidates.clone().take(MAX_SELECTORS) {
+            let answer = self.dns.query(&format!("{}._domainkey.{domain}", entry.selector), RecordType::Txt).await;
+            if answer.outcome == Outcome::Records {
+                published = Some(&entry.selector);
+                break;
+            }
+            if answer.records.iter().any(|record| matches!(record.data, Data::Cname(_))) {
+                alias.get_or_insert(&entry.selector);
+            }
+        }
+        let first = candidates.filter(|entry| entry.common).map(|entry| &entry.selector).next();
+        let selector = published.or(alias).or(first).cloned();
+        place.expected.selector.clone_from(&selector);
+        place.selector = selector;
+        place
     }
 
     /// The verdicts on a message of the domain that nobody signed.
@@ -239,6 +267,9 @@ impl Steps<'_> {
             return (Status::Skipped, format!("{selector} belongs to no provider's profile"));
         };
         let Some(entry) = profile.entry(selector) else {
+            if profile.selectors.iter().all(|entry| entry.common) {
+                return (Status::Skipped, format!("{} lets each domain have selectors of its own", profile.name));
+            }
             return (Status::Warning, format!("{selector} is none of the selectors of {}", profile.name));
         };
         match (&entry.environment, &entry.region) {
@@ -246,6 +277,7 @@ impl Steps<'_> {
                 let place = format!("{selector} is the selector of {environment} {region} at {}", profile.name);
                 (Status::Ok, if self.place.inferred { format!("{place}, inferred from its name") } else { place })
             }
+            _ if entry.common => (Status::Ok, format!("{selector} is a selector of {}", profile.name)),
             _ if self.place.inferred => (
                 Status::Skipped,
                 format!("{selector} was a selector of {}, and is a word that others use too", profile.name),
@@ -280,6 +312,12 @@ impl Steps<'_> {
         (Status::Ok, who)
     }
 
+    /// How the provider is told to sign, if it must be.
+    fn activate(&self) -> Option<&str> {
+        let profile = self.place.expected.profile.as_ref().filter(|profile| profile.signs_only_when_verified)?;
+        Some(profile.activate.as_deref().unwrap_or("see that it is turned on for the domain"))
+    }
+
     fn activation(&self) -> (Status, String) {
         match &self.place.configured {
             Some(Configured { key_file, loaded: Ok(()) }) => {
@@ -288,11 +326,12 @@ impl Steps<'_> {
             Some(Configured { key_file, loaded: Err(why) }) => {
                 (Status::Failed, format!("{key_file} cannot be loaded: {why}"))
             }
-            None if self.place.expected.profile.as_ref().is_some_and(|profile| profile.signs_only_when_verified) => (
+            None if self.activate().is_some() => (
                 Status::Skipped,
-                "whether signing is enabled shows only in the provider's console: press [Enable] until it shows \
-                 [Disable]"
-                    .into(),
+                format!(
+                    "whether signing is enabled shows only in the provider's console: {}",
+                    self.activate().unwrap_or_default()
+                ),
             ),
             None => (Status::Skipped, "no settings at hand that configure this domain".into()),
         }

@@ -38,6 +38,15 @@ pub fn text(checked: &Checked, paint: Paint) -> String {
             put(&mut out, format_args!("{:MARGIN$}{}\n", "", paint.dim(piece)));
         }
     }
+    if let (Some((name, true)), Some(selector)) = (&checked.profile, &checked.selector)
+        && !checked.findings.is_empty()
+    {
+        let told = format!("{name}, inferred from the selector {selector}; --provider names another");
+        for (number, piece) in wrap::pieces(&told, paint.room(MARGIN)).iter().enumerate() {
+            let label = if number == 0 { "  as of" } else { "" };
+            put(&mut out, format_args!("{label:MARGIN$}{}\n", paint.dim(piece)));
+        }
+    }
     out.push_str(&findings::text(&checked.findings, findings::PRIMARY_AT_LENGTH, paint));
     out
 }

@@ -98,13 +98,17 @@ impl<'a> Set<'a> {
         finding.text("strings of the records", lines.join("; "))
     }
 
-    /// With the record to publish, and how to enter it. A key that is known beats one that was repaired.
+    /// With the record to publish, and how to enter it. A key that is known beats one that was repaired, and another
+    /// signer's key, however sound, mends nothing.
     pub(super) fn publishing(&self, finding: Finding, repaired: Option<(&Key, &[u8])>) -> Finding {
         let expected = match self.key.oracle {
             Oracle::Key(key) => Some((key, &b""[..])),
             _ => None,
         };
         let Some((key, text)) = expected.or(repaired) else { return finding };
+        if self.key.oracle.knows(key) == Match::Refuted {
+            return finding;
+        }
         let value = written(key, text);
         let long = value.len() > 255;
         let finding = finding.fix(format!("leave exactly one TXT record at {}, with the value given here", self.owner));
@@ -270,9 +274,7 @@ impl<'s, 'a> Trials<'s, 'a> {
             };
             finding = finding.fix(step);
         }
-        // Another signer's key, however sound, mends nothing here.
-        let repaired = (found != Match::Refuted).then_some((&key, &trial.text[..]));
-        let finding = self.set.publishing(finding, repaired);
+        let finding = self.set.publishing(finding, Some((&key, &trial.text)));
         Some(Repaired { finding, proven: found.is_signer() })
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn dead_end(key: &KeyCase<'_>) -> Vec<Finding> {
         return findings;
     }
     if findings.is_empty() {
-        findings.extend(zone_appended(key, end));
+        findings.extend(zone_appended(key, end).or_else(|| strange(key)));
     }
     let what = match key.answer.outcome {
         Outcome::NoData => "exists and has no TXT record",
@@ -105,6 +105,20 @@ fn zone_appended(key: &KeyCase<'_>, target: &str) -> Option<Finding> {
     let finding = Finding::breaks(&causes::CNAME_WRONG_TARGET, Confidence::Likely, claim)
         .dns("the question for the key", key.answer);
     Some(corrected(finding, key, front))
+}
+
+/// The target is none of those that the provider's keys have.
+pub(super) fn strange(key: &KeyCase<'_>) -> Option<Finding> {
+    let profile = key.profile?;
+    let chain = chain(key.answer);
+    let (_, target) = chain.first().filter(|(_, target)| !profile.leads_right(target))?;
+    let claim = format!("{} is an alias of {target}, and the keys of {} are elsewhere", key.name(), profile.title);
+    Some(
+        Finding::breaks(&causes::CNAME_WRONG_TARGET, Confidence::Likely, claim)
+            .dns("the question for the key", key.answer)
+            .text("where they are", profile.cname_targets.join(" or "))
+            .fix(format!("copy the target of the CNAME at {} from the provider's console again", key.name())),
+    )
 }
 
 /// Last labels of the names that providers let aliases lead to; with any of two letters.

@@ -147,7 +147,7 @@ fn present(key: &KeyCase<'_>) -> Vec<Finding> {
     if suspect {
         findings.extend(wildcard(key));
         if findings.is_empty() {
-            findings.extend(alias::wrong_target(key));
+            findings.extend(alias::wrong_target(key).or_else(|| alias::strange(key)));
         }
         // A record that only needs mending is no sign of another selector, even where both hold the same key.
         let damaged = key.answer.joined_txt().iter().any(|text| is_damaged_record(text));

@@ -53,13 +53,15 @@ fn proven(key: &KeyCase<'_>, profile: &Profile, entry: &ProfileSelector, found: 
 
 /// Other selectors are published, this one is not.
 fn published(key: &KeyCase<'_>, profile: &Profile, found: &[(&ProfileSelector, Found)]) -> Option<Finding> {
+    // Where one selector is in use and the other waits, the other's key says nothing.
+    let found: Vec<&(&ProfileSelector, Found)> = found.iter().filter(|(entry, _)| !entry.common).collect();
     let (entry, first) = found.first()?;
     let names: Vec<String> = found.iter().map(|(entry, _)| described(entry)).collect();
     let claim = format!("nothing is published under {}, but a key is under {}", place(profile, key), names.join(", "));
     let mut finding = Finding::breaks(&causes::SELECTOR_MISMATCH, Confidence::Likely, claim)
         .text("variant", variant(profile, key, entry))
         .dns("the question for the key", key.answer);
-    for (_, found) in found {
+    for (_, found) in &found {
         finding = finding.dns("what stands under another selector", &found.answer);
     }
     let value = match first.knows {
@@ -83,6 +85,7 @@ fn variant(profile: &Profile, key: &KeyCase<'_>, other: &ProfileSelector) -> &'s
     match profile.entry(key.selector) {
         None => "not a selector of the provider",
         Some(own) if own.legacy || other.legacy => "legacy",
+        Some(own) if own.common && other.common => "another of the provider",
         Some(own) if own.environment != other.environment => "environment",
         Some(_) => "region",
     }
@@ -100,6 +103,7 @@ fn place(profile: &Profile, key: &KeyCase<'_>) -> String {
 fn described(entry: &ProfileSelector) -> String {
     match (&entry.environment, &entry.region) {
         (Some(environment), Some(region)) => format!("{} ({environment} {region})", entry.selector),
-        _ => format!("{} (given out in former times)", entry.selector),
+        _ if entry.legacy => format!("{} (given out in former times)", entry.selector),
+        _ => entry.selector.to_string(),
     }
 }

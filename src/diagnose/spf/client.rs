@@ -141,7 +141,7 @@ fn redirect_ignored(judged: &Judged<'_>, sight: Sight<'_>, record: &Record) -> O
 
 /// The provider's include, if the record lacks it: proved if SPF passes with it.
 fn include_missing(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, record: &Record) -> Option<Finding> {
-    let Demand { include, who } = judged.demanded()?;
+    let Demand { include, who, .. } = judged.demanded()?;
     let visited = outcome.visits.iter().any(|visit| visit.domain.eq_ignore_ascii_case(include.as_str()));
     if visited || outcome.scope == Scope::Helo {
         return None;

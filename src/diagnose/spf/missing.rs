@@ -353,7 +353,7 @@ fn missing(judged: &Judged<'_>, sight: Sight<'_>) -> Finding {
         .dns("the question for SPF", sight.answer)
         .not(&causes::WRONG_HOST, "no record that would let this client send was found at the names near it");
     match judged.demanded() {
-        Some(Demand { include, who }) => finding
+        Some(Demand { include, who, .. }) => finding
             .fix(format!(
                 "publish the TXT record below at {}, with every other host that sends added before ~all",
                 short(sight.domain)

@@ -77,6 +77,8 @@ struct Demand {
     include: DomainName,
     /// Who wants it: the title of a provider.
     who: String,
+    /// Of every domain, or only where its servers may not send?
+    always: bool,
 }
 
 /// One record on the way.
@@ -110,9 +112,10 @@ impl<'a> Judged<'a> {
     fn new(case: &'a Case<'a>, domain: Option<&'a DomainName>, outcome: Option<&'a Outcome>) -> Judged<'a> {
         let in_use = case.expected.profile_in_use(&case.verdicts.dkim);
         let demand = match (&case.expected.spf_include, &in_use) {
-            (Some(include), _) => Some(Demand { include: include.clone(), who: "your provider".into() }),
+            (Some(include), _) => Some(Demand { include: include.clone(), who: "your provider".into(), always: true }),
             (None, Some(InUse { profile, .. })) => {
-                profile.spf_include.clone().map(|include| Demand { include, who: profile.title.clone() })
+                let always = profile.spf_demanded;
+                profile.spf_include.clone().map(|include| Demand { include, who: profile.title.clone(), always })
             }
             (None, None) => None,
         };

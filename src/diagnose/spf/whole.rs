@@ -109,7 +109,7 @@ fn unanswered(judged: &Judged<'_>, sight: Sight<'_>, fault: &Fault) -> Finding {
 
 /// The provider's include is demanded and is nowhere in the tree.
 fn include_missing(judged: &Judged<'_>, sight: Sight<'_>, record: &Record, tree: &Tree) -> Option<Finding> {
-    let Demand { include, who } = judged.demanded()?;
+    let Demand { include, who, .. } = judged.demanded().filter(|demand| demand.always)?;
     let included = tree.nodes.iter().any(|node| node.domain.eq_ignore_ascii_case(include.as_str()));
     if included || flattened(judged, include, record) {
         return None;
