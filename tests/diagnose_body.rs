@@ -228,3 +228,75 @@ fn an_intact_body_is_never_blamed() {
     // Relaxed ignores blanks at the end, and so does the diagnosis.
     changed(&before, &mail(PLAIN, "Hello \r\n--\r\nme\r\n\r\n")).healthy();
 }
+
+#[test]
+fn links_in_html() {
+    let page = |link: &str| format!("<html><body>\r\n<p>pay <a href=\"{link}\">here</a></p>\r\n</body></html>\r\n");
+    let html = "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n";
+    let wrapped = "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fexample.com%2Fpay%3Fid%3D7%26m%3D11&amp;data=05&amp;reserved=0";
+    for (before, after) in [
+        // An ampersand is an entity in HTML, in the link that was wrapped too.
+        ("https://example.com/pay?id=7&amp;m=11", wrapped.to_owned()),
+        ("https://example.com/pay?id=7&m=11", wrapped.to_owned()),
+        // A filter that keeps the link beside the wrapped one.
+        (
+            "https://example.com/pay?id=7&amp;m=11",
+            format!(
+                "{wrapped}\" originalsrc=\"https://example.com/pay?id=7&amp;m=11\" shash=\"abc=\" data-auth=\"NotApplicable"
+            ),
+        ),
+        ("https://example.com/pay", "https://secure-web.cisco.com/1aB/https%3A%2F%2Fexample.com%2Fpay".to_owned()),
+        (
+            "https://example.com/pay",
+            "https://eu-west-1.protection.sophos.com?d=example.com&amp;u=aHR0cHM6Ly9leGFtcGxlLmNvbS9wYXk=&amp;i=x"
+                .to_owned(),
+        ),
+    ] {
+        let said = changed(&mail(html, &page(before)), &mail(html, &page(&after)));
+        said.leads("body-urls-rewritten", "certain");
+        assert!(said.findings()[0]["evidence"].to_string().contains(before), "{:#}", said.report);
+    }
+}
+
+#[test]
+fn a_picture_that_is_not_shown() {
+    let html = "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n";
+    let before = "<html><body>\r\n<p>Hello</p>\r\n</body></html>\r\n";
+    let hidden = before.replace("</body>", "<img src=\"https://t.example/1\" style=\"display:none\"></body>");
+    changed(&mail(html, before), &mail(html, &hidden)).leads("body-tracking-inserted", "certain");
+    // With something to read beside it, it is what can be read.
+    let footer =
+        before.replace("</body>", "<p>Unsubscribe</p><img src=\"https://t.example/1\" width=1 height=1></body>");
+    changed(&mail(html, before), &mail(html, &footer)).leads("body-footer-appended", "certain");
+}
+
+#[test]
+fn many_dots() {
+    let text = |dot: &str| {
+        let line = |at| format!("{}line {at} of the text\r\n", if [3, 9, 17, 24, 33].contains(&at) { dot } else { "" });
+        (0..39).map(line).collect::<String>()
+    };
+    let said = changed(&mail(PLAIN, &text(".")), &mail(PLAIN, &text("")));
+    said.leads("body-dot-changed", "certain");
+    assert!(said.findings()[0]["claim"].as_str().expect("a claim").starts_with("in 5 places"), "{:#}", said.report);
+}
+
+#[test]
+fn several_stray_ends_of_a_long_text() {
+    let before = "Dear Ann,\r\nplease find the\rinvoice for\rNovember below.\r\nThe amount is 120.00\rand it is due in 14 \
+                  days.\r\n\r\nKind regards,\r\nBilling Desk\r\n";
+    for after in ["\r\n", " "] {
+        let after = before.replace("\r\n", "\n").replace('\r', after).replace("\r\n", "\n").replace('\n', "\r\n");
+        let said = changed(&mail(PLAIN, before), &mail(PLAIN, &after));
+        said.leads("body-line-endings-changed", "certain");
+        assert!(said.findings()[0]["claim"].as_str().expect("a claim").starts_with("in 3 places"), "{:#}", said.report);
+    }
+}
+
+#[test]
+fn a_footer_of_a_message_without_text() {
+    let said = changed(&mail(PLAIN, ""), &mail(PLAIN, "-- \r\nScanned by a scanner\r\n"));
+    said.leads("body-footer-appended", "certain").never(&["signer-hashed-empty-body"]);
+    // What nothing tells from a text is one that the signer did not read.
+    changed(&mail(PLAIN, ""), &mail(PLAIN, "Hello,\r\nthe end\r\n")).leads("signer-hashed-empty-body", "certain");
+}

@@ -245,3 +245,36 @@ fn other_folds_are_no_other_address() {
         .leads("header-refolded", "certain")
         .never(&["header-address-rewritten"]);
 }
+
+#[test]
+fn a_footer_in_base64_whose_line_ends_were_written_anew() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let coded = |text: &str| {
+        let text = STANDARD.encode(text);
+        text.as_bytes().chunks(76).map(|line| format!("{}\r\n", String::from_utf8_lossy(line))).collect::<String>()
+    };
+    let fields = format!("{PLAIN}Content-Transfer-Encoding: base64\r\n");
+    let text = "안녕하세요 고객님,\n\n11월 청구서를 보내드립니다.\n";
+    let footer = "_______\nthe list -- list@lists.example.org\n";
+    // LF as it was; CRLF became LF; LF became CRLF.
+    for (before, after) in [
+        (text.to_owned(), format!("{text}{footer}")),
+        (text.replace('\n', "\r\n"), format!("{text}{footer}")),
+        (text.to_owned(), format!("{text}{footer}").replace('\n', "\r\n")),
+    ] {
+        let said = changed(&mail(&fields, &coded(&before)), &mail(&fields, &coded(&after)));
+        said.leads("body-footer-appended", "certain").never(&["body-changed-unattributed"]);
+        assert!(said.findings()[0]["evidence"].to_string().contains("the list -- list@lists"), "{:#}", said.report);
+    }
+}
+
+#[test]
+fn a_field_added_and_a_tag_under_ed25519() {
+    let before = mail("", "Hello\r\n");
+    let key = &common::forge::ED25519;
+    let signer = signer(key).set("h", "from:to:cc:subject:date:message-id:mime-version:reply-to:sender:references");
+    let after = with(&mail("Reply-To: list@lists.example.org\r\n", "Hello\r\n"), "Subject: ", "Subject: [list] ");
+    let said = changed_with(&signer, key, &before, &after);
+    assert_eq!(said.finding("header-added-after-signing")["confidence"], "certain");
+    assert_eq!(said.finding("header-subject-tagged")["confidence"], "certain");
+}

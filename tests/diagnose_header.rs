@@ -244,3 +244,129 @@ fn nothing_is_guessed() {
     let signer = signer(&RSA_2048).set("h", "from:date");
     changed_with(&signer, &RSA_2048, &before, &with(&before, "Subject: an", "Subject: [list] an")).healthy();
 }
+
+#[test]
+fn a_change_that_was_undone_says_whose_key_it_was() {
+    // An Ed25519 key alone cannot tell a wrong key from changed fields.
+    let before = mail(PLAIN, BODY);
+    let of = |after: &[u8]| changed_with(&signer(&ED25519), &ED25519, &before, after).report["dkim"][0].clone();
+    let tagged = of(&with(&before, "Subject: an", "Subject: [list] an"));
+    assert_eq!((&tagged["header"], &tagged["key"]), (&"changed".into(), &"signer".into()));
+    let other = of(&with(&before, "an invoice", "a bill"));
+    assert_eq!((&other["header"], &other["key"]), (&"unknown".into(), &"unknown".into()));
+}
+
+#[test]
+fn signs_of_a_change_under_ed25519() {
+    let id = |id: &str| mail(&format!("{PLAIN}Message-ID: <{id}>\r\n"), BODY);
+    let signer = signer(&ED25519).set("h", "from:to:subject:date:message-id");
+    let received = "Received: from mx.example.com by out.relay.example; Mon, 23 Nov 2026 04:00:01 +0000\r\n";
+    let copy = [received.as_bytes(), &signer.field(&id("1@example.com")), &id("0100@relay.example")].concat();
+    let said = verify(&copy, &zone(&ED25519), &[]);
+    said.leads("header-message-id-replaced", "likely");
+    assert_eq!(said.finding("dkim-key-mismatch")["confidence"], "possible");
+    // A field that is gone is less of a sign.
+    let copy = [signer.field(&id("1@example.com")), mail(PLAIN, BODY)].concat();
+    let said = verify(&copy, &zone(&ED25519), &[]);
+    said.leads("dkim-key-mismatch", "possible");
+    assert_eq!(said.finding("header-removed")["confidence"], "possible");
+}
+
+#[test]
+fn long_subjects_in_words_of_other_lengths() {
+    // As Python's email package cuts them, and as one word.
+    let python = "=?utf-8?b?MTHsm5Qg7LKt6rWs7IScIOyViOuCtOuTnOumveuLiOuLpCDquIjslaE=?=\r\n \
+                  =?utf-8?b?6rO8IOuCqeu2gCDquLDtlZzsnYQg6rytIO2ZleyduO2VmOyXrCDso7zsi5zquLAg?=\r\n \
+                  =?utf-8?b?67CU656N64uI64ukIOqwkOyCrO2VqeuLiOuLpA==?=";
+    let whole = "=?UTF-8?B?MTHsm5Qg7LKt6rWs7IScIOyViOuCtOuTnOumveuLiOuLpCDquIjslaHqs7wg64Kp67aAIOq4sO2VnOydhCDqvK0g7ZmV7J247ZWY7JesIOyjvOyLnOq4sCDrsJTrno3ri4jri6Qg6rCQ7IKs7ZWp64uI64uk?=";
+    leads("header-subject-reencoded", &format!("Subject: {python}"), &format!("Subject: {whole}"));
+    leads("header-subject-reencoded", &format!("Subject: {whole}"), &format!("Subject: {python}"));
+    leads("header-subject-tagged", &format!("Subject: {python}"), &format!("Subject: [list] {whole}"));
+    leads("header-subject-reencoded", "Subject: =?utf-8?q?an_invoice?=", "Subject: an invoice");
+}
+
+#[test]
+fn rarer_forms() {
+    for (cause, before, after) in [
+        (
+            "header-mime-rewritten",
+            "Content-Type: text/plain; charset=utf-8; format=flowed",
+            "Content-Type: text/plain; format=flowed; charset=utf-8",
+        ),
+        ("header-mime-rewritten", "Content-Type: TEXT/PLAIN; charset=utf-8", "Content-Type: text/plain; charset=utf-8"),
+        (
+            "header-mime-rewritten",
+            "Content-Type: text/plain; CHARSET=US-ASCII",
+            "Content-Type: text/plain; charset=US-ASCII",
+        ),
+        (
+            "header-mime-rewritten",
+            "Content-Type: text/plain; charset=ISO-8859-1",
+            "Content-Type: text/plain; charset=\"iso-8859-1\"",
+        ),
+        (
+            "header-mime-rewritten",
+            "Content-Type: text/plain; charset=koi8-r",
+            "Content-Type: text/plain; charset=utf-8",
+        ),
+        ("header-date-rewritten", "Date: Mon, 23 Nov 2026 04:00:00 EST", "Date: Mon, 23 Nov 2026 04:00:00 -0500"),
+        ("header-date-rewritten", "Date: Mon, 23 Nov 26 04:00:00 +0000", "Date: Mon, 23 Nov 2026 04:00:00 +0000"),
+        ("header-address-rewritten", "To: 'Ann Lee' <a@example.net>", "To: \"Ann Lee\" <a@example.net>"),
+    ] {
+        leads(cause, before, after);
+    }
+}
+
+#[test]
+fn three_fields_in_any_order() {
+    let of = |words: [&str; 3]| mail(&words.map(|word| format!("Comments: {word}\r\n")).concat(), BODY);
+    let signer = common::change::signer(&RSA_2048).set("h", "from:to:subject:date:comments:comments:comments");
+    for after in [["three", "two", "one"], ["two", "three", "one"], ["one", "three", "two"]] {
+        let said = changed_with(&signer, &RSA_2048, &of(["one", "two", "three"]), &of(after));
+        said.leads("header-reordered", "certain");
+        let evidence = said.findings()[0]["evidence"].to_string();
+        assert!(evidence.contains("before") && evidence.contains("Comments: three"), "{evidence}");
+    }
+}
+
+#[test]
+fn many_fields_under_simple() {
+    let simple = signer(&RSA_2048).set("c", "simple/simple");
+    let base = mail(PLAIN, BODY);
+    let list =
+        |fold: &str| format!("To: \"Ann\" <a@example.net>,{fold}\"Bob\" <b@example.net>,{fold}\"Cyd\" <c@example.net>");
+    let of = |changes: &[(&str, &str)]| changes.iter().fold(base.clone(), |mail, (old, new)| with(&mail, old, new));
+    let to = "To: a@example.net";
+    for (before, after, cause) in [
+        // Blanks that were put in, in several fields at once.
+        (
+            base.clone(),
+            of(&[("Subject: an", "Subject:  an"), ("To: ", "To:  "), ("Date: Mon", "Date:   Mon")]),
+            "header-refolded",
+        ),
+        (base.clone(), of(&[("an invoice", "an   invoice"), ("Billing <", "Billing  <")]), "header-refolded"),
+        (base.clone(), of(&[("MIME-Version", "Mime-Version"), ("Subject:", "SUBJECT:")]), "header-refolded"),
+        (of(&[(to, &list("\r\n "))]), of(&[(to, &list(" "))]), "header-refolded"),
+        (of(&[(to, &list("\r\n "))]), of(&[(to, &list(" ").replace('"', ""))]), "header-address-rewritten"),
+        // Every field but the signature's own, which was written by another program.
+        (
+            of(&[
+                ("From: ", "From:"),
+                ("To: ", "To:"),
+                ("Subject: ", "Subject:"),
+                ("Date: ", "Date:"),
+                ("MIME-Version: ", "MIME-Version:"),
+                ("Content-Type: ", "Content-Type:"),
+                ("Content-Transfer-Encoding: ", "Content-Transfer-Encoding:"),
+            ]),
+            base.clone(),
+            "header-leading-space-lost",
+        ),
+        // h= is in small letters, the field was not.
+        (base.clone(), of(&[("MIME-Version: 1.0\r\n", "")]), "header-removed"),
+    ] {
+        let said = changed_with(&simple, &RSA_2048, &before, &after);
+        said.leads(cause, "certain").never(&["header-changed-unattributed"]);
+        assert!(said.findings()[0]["evidence"].to_string().contains("before"), "{:#}", said.report);
+    }
+}

@@ -53,6 +53,17 @@ pub fn diagnose(case: &Case<'_>) -> Vec<Placed> {
     arrange(case.standing, servers::without_echoes(findings))
 }
 
+/// Was a change of the fields of this signature undone? Then they changed, and the published key made the signature: an
+/// Ed25519 key cannot say either by itself.
+pub fn header_was_undone(findings: &[Placed], signature: usize) -> bool {
+    findings.iter().map(|placed| &placed.finding).any(|finding| {
+        matches!(finding.subject, Subject::Signature { index: Some(index), .. } if index == signature)
+            && finding.cause.family == register::Family::MessageModified
+            && finding.cause.stage == register::Stage::Header
+            && finding.confidence == Confidence::Certain
+    })
+}
+
 /// The findings of one signature, in the order of blame; what a certain cause explains is not looked for downstream.
 fn signature_findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     let signature = &result.signature;

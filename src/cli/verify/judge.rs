@@ -8,7 +8,7 @@ use crate::{
         input::{self, Note},
     },
     diagnose::{
-        Placed,
+        self, Placed,
         case::{Expected, InUse},
     },
     dns::{
@@ -20,7 +20,7 @@ use crate::{
     name::DomainName,
     verify::{
         Word,
-        dkim::DkimResult,
+        dkim::{DkimResult, KeyState, State},
         dmarc::DmarcResult,
         message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
         spf::SpfResult,
@@ -111,6 +111,11 @@ impl Judge {
             }
         };
         judged.findings = self.diagnose(&judged, &message, &found.envelope, &expected).await;
+        for result in judged.verdicts.dkim.iter_mut().filter(|result| result.key == KeyState::Unknown) {
+            if diagnose::header_was_undone(&judged.findings, result.index) {
+                (result.header, result.key) = (State::Changed, KeyState::Signer);
+            }
+        }
         judged
     }
 

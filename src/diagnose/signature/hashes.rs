@@ -6,6 +6,7 @@ use super::super::{
     case::Case,
     finding::{Confidence, Finding, Value, hexadecimal},
     register::signer as causes,
+    undo,
 };
 use crate::{
     dkim::{
@@ -32,7 +33,7 @@ pub(super) fn findings(case: &Case<'_>, result: &DkimResult) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(length(case, result));
     if findings.is_empty() {
-        findings.extend(empty_body(result));
+        findings.extend(empty_body(case, result));
     }
     if findings.is_empty() {
         findings.extend(mislabelled(case, result));
@@ -76,11 +77,17 @@ fn appended(case: &Case<'_>, result: &DkimResult, length: u64) -> Option<String>
 }
 
 /// bh= is that of no body at all, and there is one.
-fn empty_body(result: &DkimResult) -> Option<Finding> {
+///
+/// A message that was sent without a text and got a footer looks the same. Where all of the body is what stands behind the
+/// line that separates a footer, it is one; then the search takes it away.
+fn empty_body(case: &Case<'_>, result: &DkimResult) -> Option<Finding> {
     let claimed = result.signature.body_hash.as_deref()?;
     let is_empty = EMPTY.iter().any(|hash| *hash == hexadecimal(claimed));
     // An empty body has one line end at most.
     if !is_empty || result.body == State::Intact || result.body_length? <= 2 {
+        return None;
+    }
+    if copy(case).is_some_and(undo::is_footer) {
         return None;
     }
     let claim = format!("bh= is the hash of an empty body, and the body has {} octets", result.body_length?);

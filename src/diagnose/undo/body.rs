@@ -95,6 +95,10 @@ impl Hunt<'_, '_> {
         if let Some(end) = self.stage(share, |search| search.prefix(body)) {
             return Some(vec![removed(body, end..body.len(), "the end of the body")]);
         }
+        // Nothing stood before a footer that is all there is.
+        if super::is_footer(body) && self.stage(1, |search| search.fits(&[]).then_some(())).is_some() {
+            return Some(vec![removed(body, 0..body.len(), "the end of the body")]);
+        }
         let parts = mime::read(self.header, body);
         self.wrapped(body, &parts)
             .or_else(|| self.added_part(body, &parts))
@@ -271,8 +275,8 @@ impl Hunt<'_, '_> {
         self.stage(3, |search| {
             let mut trial = Variations { search, body, found: None };
             let inside = |text: &[u8], _: &Part| {
-                [Inverse::Links, Inverse::Pixel, Inverse::FromEscaped, Inverse::DotsDoubled]
-                    .into_iter()
+                let of_texts = oneshot::ALL.into_iter().filter(|inverse| inverse.is_of_texts());
+                of_texts
                     .filter_map(|inverse| {
                         inverse.apply(text, canon).map(|(earlier, claim)| (earlier, inverse.cause(), claim))
                     })

@@ -2,6 +2,7 @@
 
 use super::{
     body::{Hunt, Step, called, inserted, removed},
+    encode,
     mime::Part,
     points::{head_points, tail_points},
     recode,
@@ -33,13 +34,30 @@ impl Block {
 /// A text part, decoded, and what may have been added to it.
 struct Text<'p> {
     part: &'p Part,
+    /// With CRLF line ends.
     text: Vec<u8>,
+    /// Are they LF behind base64?
+    lf: bool,
     blocks: Vec<Block>,
 }
 
 impl Text<'_> {
     fn is_coded(&self) -> bool {
         matches!(self.part.encoding.as_str(), "quoted-printable" | "base64")
+    }
+
+    /// An earlier text in the encoding of its part. Behind base64 there may be either line end, and who adds a footer writes
+    /// all of them anew: first as they are now.
+    fn forms(&self, earlier: &[u8], body: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let ends: &[bool] = match self.part.encoding.as_str() {
+            "base64" if self.lf => &[true, false],
+            "base64" => &[false, true],
+            _ => &[false],
+        };
+        ends.iter().flat_map(move |&lf| {
+            let text = if lf { encode::to_lf(earlier) } else { earlier.to_vec() };
+            recode::recoded(&text, self.part, body)
+        })
     }
 }
 
@@ -49,7 +67,11 @@ pub fn blocks(hunt: &mut Hunt<'_, '_>) -> Option<Vec<Step>> {
     let parts = hunt.parts();
     let texts: Vec<Text<'_>> = recode::decoded_texts(body, &parts)
         .into_iter()
-        .map(|(part, text)| Text { part, blocks: of_text(part, &text), text })
+        .map(|(part, octets)| {
+            let lf = part.encoding == "base64" && !octets.windows(2).any(|pair| pair == b"\r\n");
+            let text = if lf { encode::to_crlf(&octets) } else { octets };
+            Text { part, blocks: of_text(part, &text), text, lf }
+        })
         .collect();
     for text in texts.iter().filter(|text| text.is_coded()) {
         if let Some(step) = hunt.stage(4, |search| as_it_was(search, body, text)) {
@@ -92,7 +114,7 @@ fn as_it_was(search: &mut Search<'_>, body: &[u8], text: &Text<'_>) -> Option<St
         if !search.budget.work(earlier.len() as u64 * 4) {
             return None;
         }
-        if recode::recoded(&earlier, text.part, body).iter().any(|form| search.fits(&[before, form, behind])) {
+        if text.forms(&earlier, body).any(|form| search.fits(&[before, &form, behind])) {
             return Some(block.step(text.part, &text.text));
         }
     }
@@ -123,7 +145,7 @@ fn twins(search: &mut Search<'_>, body: &[u8], texts: [&Text<'_>; 2]) -> Option<
         small.sort_by_key(|block| block.range.len());
         // As many as may be held at once.
         small.truncate(16 * recode::MAX_TEXT / (2 * text.text.len()).max(1));
-        let coded = |block: &'_ &Block| recode::recoded(&block.without(&text.text), text.part, body).into_iter().next();
+        let coded = |block: &'_ &Block| text.forms(&block.without(&text.text), body).next();
         let forms: Vec<Vec<u8>> = small.iter().filter_map(coded).collect();
         small.into_iter().zip(forms).collect::<Vec<_>>()
     });

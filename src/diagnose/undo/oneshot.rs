@@ -1,6 +1,9 @@
 //! Whole-body inverses: each guess about a gateway gives one body that can be tried.
 
-use super::{links, search::lines};
+use super::{
+    links::{self, Ampersands},
+    search::lines,
+};
 use crate::{
     diagnose::register::{Cause, modified as causes},
     dkim::Canon,
@@ -29,7 +32,7 @@ pub enum Inverse {
     /// The blank behind `--` was lost.
     SignatureBlank,
     /// Links were wrapped.
-    Links,
+    Links(Ampersands),
     /// A picture of one pixel was added.
     Pixel,
 }
@@ -65,7 +68,7 @@ pub enum Ends {
 }
 
 /// Every inverse, the likeliest first.
-pub const ALL: [Inverse; 31] = [
+pub const ALL: [Inverse; 32] = [
     Inverse::Wrapped(998, Break::Space),
     Inverse::FromEscaped,
     Inverse::DotsDoubled,
@@ -76,7 +79,8 @@ pub const ALL: [Inverse; 31] = [
     Inverse::Ends(Ends::CrForCrlf),
     Inverse::Ends(Ends::CrDoubled),
     Inverse::Ends(Ends::Doubled),
-    Inverse::Links,
+    Inverse::Links(Ampersands::Bare),
+    Inverse::Links(Ampersands::ByPlace),
     Inverse::Pixel,
     Inverse::Wrapped(990, Break::Space),
     Inverse::Wrapped(2048, Break::Space),
@@ -103,6 +107,11 @@ pub const ALL: [Inverse; 31] = [
 const LONG: usize = 500;
 
 impl Inverse {
+    /// May it have been done to a text before that was encoded?
+    pub fn is_of_texts(self) -> bool {
+        matches!(self, Inverse::Links(_) | Inverse::Pixel | Inverse::FromEscaped | Inverse::DotsDoubled)
+    }
+
     /// The cause that it undoes.
     pub fn cause(self) -> &'static Cause {
         match self {
@@ -112,7 +121,7 @@ impl Inverse {
             Inverse::BlankAdded(_) | Inverse::BlankLost(_) => &causes::LEADING_BLANK_LINE,
             Inverse::Ends(_) => &causes::LINE_ENDINGS_CHANGED,
             Inverse::TrailingBlanks | Inverse::SignatureBlank => &causes::TRAILING_WHITESPACE,
-            Inverse::Links => &causes::URLS_REWRITTEN,
+            Inverse::Links(_) => &causes::URLS_REWRITTEN,
             Inverse::Pixel => &causes::TRACKING_INSERTED,
         }
     }
@@ -205,7 +214,7 @@ impl Inverse {
                 })
             }
             Inverse::TrailingBlanks | Inverse::SignatureBlank => None,
-            Inverse::Links => links::unwrapped(body),
+            Inverse::Links(ampersands) => links::unwrapped(body, ampersands),
             Inverse::Pixel => links::without_pixels(body),
         }
     }

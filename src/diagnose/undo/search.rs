@@ -30,11 +30,13 @@ pub struct Search<'b> {
 pub type Splice = (Range<usize>, Vec<u8>);
 
 impl Search<'_> {
-    fn hasher(&self) -> BodyHasher {
+    /// The hash of nothing yet.
+    pub fn hasher(&self) -> BodyHasher {
         BodyHasher::new(self.target.canon, self.target.limit)
     }
 
-    fn is_hash(&self, hasher: BodyHasher) -> bool {
+    /// Is it the hash that is wanted?
+    pub fn is_hash(&self, hasher: BodyHasher) -> bool {
         hasher.finish().sha256 == self.target.hash
     }
 

@@ -3,6 +3,7 @@
 use super::{Edit, Signed, spaced, subject, unfolded, words};
 use crate::{
     diagnose::register::{Cause, modified_header as causes},
+    dkim::Canon,
     message::Field,
 };
 
@@ -59,6 +60,11 @@ pub fn edits(signed: &Signed<'_>, at: usize, field: Field<'_>) -> Vec<Edit> {
                 .map(|(forms, piece)| forms.get(number).map_or(piece.as_str(), |form| &form.0))
                 .collect();
             push(value.join(", "), &causes::ADDRESS_REWRITTEN, 6);
+            // Long lists are folded behind their commas.
+            if signed.canon == Canon::Simple && number < 4 {
+                push(value.join(",\r\n "), &causes::ADDRESS_REWRITTEN, 7);
+                push(value.join(",\r\n\t"), &causes::ADDRESS_REWRITTEN, 7);
+            }
         }
         push(pieces.join(","), &causes::ADDRESS_REWRITTEN, 6);
         push(pieces.join(", "), &causes::ADDRESS_REWRITTEN, 6);
@@ -99,6 +105,8 @@ fn forms(piece: &str, domains: &[String], addresses: &[String], author: bool) ->
             format!("{address} ({plain})"),
             format!("\"{plain}\"<{address}>"),
             format!("{plain}<{address}>"),
+            format!("'{plain}' <{address}>"),
+            format!("\"'{plain}'\" <{address}>"),
         ] {
             out.push((form, rewritten, 4));
         }

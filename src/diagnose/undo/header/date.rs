@@ -61,6 +61,11 @@ fn near(text: &str) -> Vec<String> {
             _ => &[],
         };
         zones.extend(named.iter().map(|name| format!("{zone} {name}")));
+        // The names of RFC 822, and those that are written like them.
+        zones.extend(named.iter().map(|name| name.trim_matches(['(', ')']).to_owned()));
+        if zone == "-0600" {
+            zones.extend(["CST".into(), "MDT".into()]);
+        }
     }
     let mut times = vec![time.to_owned()];
     if let Some((weekday, rest)) = time.split_once(", ") {
@@ -75,6 +80,10 @@ fn near(text: &str) -> Vec<String> {
         }
     } else if let Ok(date) = rfc2822::parse(plain) {
         times.push(format!("{}, {time}", date.strftime("%a")));
+    }
+    if let Some((before, behind)) = time.split_once(" 20").filter(|(_, behind)| behind.as_bytes().get(2) == Some(&b' '))
+    {
+        times.push(format!("{before} {behind}"));
     }
     if let Some(short) = time.strip_suffix(":00").filter(|short| short.matches(':').count() == 1) {
         times.push(short.into());

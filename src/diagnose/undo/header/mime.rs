@@ -1,8 +1,11 @@
 //! The fields of MIME: other quotes, another encoding, what a wrapped part still says, fields that were lost.
 
-use super::{Edit, Signed, closed, spaced, unfolded};
+use super::{Edit, Signed, closed, shape, spaced, unfolded};
 use crate::{
-    diagnose::{register::modified_header as causes, undo::mime},
+    diagnose::{
+        register::modified_header as causes,
+        undo::{encode::CHARSETS, mime},
+    },
     message::{Field, Message},
 };
 
@@ -96,6 +99,9 @@ fn parameters(text: &str) -> Vec<String> {
     let (_, parameters) = mime::parameters(text);
     let kind = text.split(';').next().unwrap_or_default().trim();
     let mut out = vec![kind.to_owned(), text.to_ascii_lowercase()];
+    for written in [kind.to_ascii_uppercase(), capitalized(kind)] {
+        out.push(text.replacen(kind, &written, 1));
+    }
     if parameters.is_empty() {
         for charset in ["us-ascii", "utf-8", "UTF-8", "\"utf-8\"", "\"UTF-8\"", "iso-8859-1"] {
             out.push(format!("{kind}; charset={charset}"));
@@ -162,7 +168,40 @@ fn parameters(text: &str) -> Vec<String> {
     }
     out.push(text.trim_end_matches(';').to_owned());
     out.push(format!("{text};"));
+    out.extend(rare(text, kind, &parameters));
     out
+}
+
+/// Another order of the parameters, other names, and the charsets of gateways with quotes and without.
+fn rare(text: &str, kind: &str, parameters: &[(String, String)]) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut pieces: Vec<&str> = text.split(';').skip(1).map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    if (2..5).contains(&pieces.len()) {
+        pieces.reverse();
+        out.push(format!("{kind}; {}", pieces.join("; ")));
+    }
+    let Some((_, charset)) = parameters.iter().find(|(name, _)| name == "charset") else { return out };
+    for name in ["Charset=", "CHARSET="] {
+        out.push(text.replacen("charset=", name, 1));
+    }
+    let quoted = format!("\"{charset}\"");
+    let now = if text.contains(&quoted) { quoted } else { charset.clone() };
+    let own = [charset.to_ascii_uppercase(), charset.to_ascii_lowercase()];
+    for other in own.iter().map(String::as_str).chain(CHARSETS) {
+        let upper = other.to_ascii_uppercase();
+        for other in [other, &upper] {
+            out.extend([text.replacen(&now, other, 1), text.replacen(&now, &format!("\"{other}\""), 1)]);
+        }
+    }
+    out
+}
+
+fn capitalized(kind: &str) -> String {
+    let words = kind.split('/').map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+    });
+    words.collect::<Vec<_>>().join("/")
 }
 
 /// Fields of a fixed value that h= names and the message lacks.
@@ -203,15 +242,19 @@ pub fn lost(signed: &Signed<'_>) -> Vec<Edit> {
         };
         done.push(name.clone());
         for value in values {
-            let raw = format!("{item}: {value}");
-            edits.push(Edit {
-                changes: vec![(at, closed(signed.canon, raw.as_bytes()))],
-                cause: &causes::REMOVED,
-                claim: format!("{item} was removed after signing"),
-                before: raw,
-                after: String::new(),
-                rank: 22,
-            });
+            // h= may be in small letters, and under c=simple the field's own name counts.
+            let usual = String::from_utf8_lossy(&shape::usual(name.as_bytes())).into_owned();
+            for written in [item.clone(), usual] {
+                let raw = format!("{written}: {value}");
+                edits.push(Edit {
+                    changes: vec![(at, closed(signed.canon, raw.as_bytes()))],
+                    cause: &causes::REMOVED,
+                    claim: format!("{item} was removed after signing"),
+                    before: raw,
+                    after: String::new(),
+                    rank: 22,
+                });
+            }
         }
     }
     edits

@@ -23,13 +23,20 @@ use crate::{
     verify::dkim::{DkimResult, Proof, emptied, prove, signed_fields},
 };
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 
 /// Single changes that are tried.
 const MAX_SINGLES: usize = 300;
 /// Pairs of them, where the digest is known.
 const MAX_PAIRS: u64 = 20_000;
-/// Pairs of them, where each costs a verification.
-const MAX_VERIFIED_PAIRS: u64 = 900;
+/// Pairs of guesses about single fields, tried before.
+const MAX_PAIRS_OF_FIELDS: u64 = 4_000;
+/// Pairs of both kinds, where each costs a verification.
+const MAX_VERIFIED_PAIRS: u64 = 1_400;
+/// Forms of a subject that is cut into encoded-words, where each costs a verification.
+const MAX_VERIFIED_WORDS: usize = 150;
+/// Sets of added fields that other changes are tried beside, where each costs a verification.
+const MAX_VERIFIED_BESIDE: usize = 12;
 /// Sets of added fields that are tried where each costs a verification.
 const MAX_VERIFIED_SETS: usize = 100;
 /// Sets of added fields that other changes are tried beside.
@@ -38,8 +45,18 @@ const MAX_SETS: usize = 16;
 const MAX_BESIDE: usize = 70;
 /// Single changes of one field, so that a strange field leaves room for the others.
 const MAX_OF_FIELD: usize = 110;
-/// A longer field is not guessed at.
-const MAX_FIELD: usize = 16 * 1024;
+/// Fields that are shown of a change that is about many.
+const MAX_SHOWN: usize = 8;
+/// A longer field is not guessed at, but for its folds.
+const MAX_FIELD: usize = 4 * 1024;
+/// Of a longer one not even these.
+const MAX_FOLDED: usize = 16 * 1024;
+/// Fields of one name that are guessed at: the lowest ones.
+const MAX_ALIKE: usize = 8;
+/// Octets of guesses that are made; what is not a guess about these costs no more.
+const MAX_MADE: usize = 4 * 1024 * 1024;
+/// Changes of one guess times those of another, beyond which they are not put together.
+const MAX_CROSSED: usize = 1024;
 
 /// What the signed fields must come to.
 pub enum Wanted<'k> {
@@ -108,7 +125,7 @@ impl<'a> Signed<'a> {
         let edits = self.edits();
         for edit in &edits {
             if hunt.fits(&edit.changes) {
-                return Some(vec![edit.step()]);
+                return Some(vec![edit.step(self)]);
             }
         }
         let added = order::added_sets(self);
@@ -117,21 +134,28 @@ impl<'a> Signed<'a> {
             .filter(|set| set.len() > 1)
             .take(if matches!(wanted, Wanted::Digest(_)) { usize::MAX } else { MAX_VERIFIED_SETS })
             .find_map(|set| hunt.all_of(&set.iter().collect::<Vec<_>>()))
-            .or_else(|| hunt.pair(&edits))
+            .or_else(|| hunt.words_of_subject())
+            .or_else(|| hunt.pair_of_fields(&edits))
             .or_else(|| hunt.beside_added(&added, &edits))
+            .or_else(|| hunt.pair(&edits))
     }
 
     /// Every guess, the likeliest first.
     fn edits(&self) -> Vec<Edit> {
         let mut edits = order::edits(self);
         edits.extend(shape::whole(self));
+        let mut made = 0;
         for (at, place) in self.places.iter().enumerate() {
-            let Some(field) = place.map(|place| self.fields[place]).filter(|field| field.raw().len() <= MAX_FIELD)
+            let Some(field) = place.map(|place| self.fields[place]).filter(|field| field.raw().len() <= MAX_FOLDED)
             else {
                 continue;
             };
+            if made > MAX_MADE || !self.is_looked_at(at) {
+                continue;
+            }
             let name = String::from_utf8_lossy(field.name()).to_ascii_lowercase();
             let mut of_field = match name.as_str() {
+                _ if field.raw().len() > MAX_FIELD => Vec::new(),
                 "subject" => subject::edits(self, at, field),
                 "from" | "to" | "cc" | "reply-to" | "sender" | "resent-from" | "resent-to" => {
                     address::edits(self, at, field)
@@ -144,6 +168,7 @@ impl<'a> Signed<'a> {
             };
             of_field.extend(shape::edits(self, at, field));
             of_field.truncate(MAX_OF_FIELD);
+            made += of_field.iter().map(|edit| edit.before.len() + edit.after.len() + edit.octets()).sum::<usize>();
             edits.extend(of_field);
         }
         edits.extend(mime::lost(self));
@@ -151,16 +176,32 @@ impl<'a> Signed<'a> {
         edits.extend(shape::own(self));
         edits.retain(|edit| edit.changes.iter().any(|(at, new)| self.octets[*at] != *new));
         edits.sort_by_key(|edit| edit.rank);
-        let mut seen: Vec<Vec<(usize, Vec<u8>)>> = Vec::new();
-        edits.retain(|edit| {
-            let new = !seen.contains(&edit.changes);
-            if new {
-                seen.push(edit.changes.clone());
-            }
-            new
-        });
+        let mut seen = HashSet::new();
+        let new: Vec<bool> = edits.iter().map(|edit| seen.insert(&edit.changes)).collect();
+        let mut new = new.into_iter();
+        edits.retain(|_| new.next().unwrap_or(false));
         edits.truncate(MAX_SINGLES);
         edits
+    }
+
+    /// Is the field at this position among those of its name that are guessed at?
+    fn is_looked_at(&self, at: usize) -> bool {
+        let names = &self.result.signature.fields;
+        names[..at].iter().filter(|other| other.eq_ignore_ascii_case(&names[at])).count() < MAX_ALIKE
+    }
+
+    /// The field of these canonical octets as it stands in the message, if there is one.
+    fn as_written(&self, octets: &[u8]) -> String {
+        let place = self.octets.iter().position(|known| known == octets).and_then(|at| *self.places.get(at)?);
+        match place {
+            Some(place) => shown(self.fields[place].raw()) + "\r\n",
+            None => shown(octets),
+        }
+    }
+
+    /// How many octets are signed.
+    fn size(&self) -> usize {
+        self.octets.iter().map(Vec::len).sum()
     }
 
     /// The guess that this field had another value.
@@ -216,11 +257,23 @@ impl<'a> Signed<'a> {
 }
 
 impl Edit {
-    fn step(&self) -> Step {
+    fn octets(&self) -> usize {
+        self.changes.iter().map(|(_, new)| new.len()).sum()
+    }
+
+    fn step(&self, signed: &Signed<'_>) -> Step {
+        let (mut before, mut after) = (self.before.clone(), self.after.clone());
+        if before.is_empty() && after.is_empty() {
+            // A guess about many fields: those that differ.
+            for (at, new) in self.changes.iter().filter(|(at, _)| *at < signed.places.len()).take(MAX_SHOWN) {
+                before += &signed.as_written(new);
+                after += &signed.as_written(&signed.octets[*at]);
+            }
+        }
         let mut shown = Vec::new();
-        for (label, text) in [("before", &self.before), ("after", &self.after)] {
+        for (label, text) in [("before", before), ("after", after)] {
             if !text.is_empty() {
-                shown.push((label.to_owned(), text.clone()));
+                shown.push((label.to_owned(), text));
             }
         }
         Step { cause: self.cause, claim: self.claim.clone(), shown }
@@ -278,17 +331,19 @@ impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
             return None;
         }
         let changes: Vec<Change> = edits.iter().flat_map(|edit| edit.changes.iter().cloned()).collect();
-        self.fits(&changes).then(|| edits.iter().map(|edit| edit.step()).collect())
+        self.fits(&changes).then(|| edits.iter().map(|edit| edit.step(self.signed)).collect())
     }
 
     /// Fields that were added, and one or two likely changes of others: what a mailing list does.
     fn beside_added(&mut self, added: &[Vec<Edit>], edits: &[Edit]) -> Option<Vec<Step>> {
         let (sets, singles, paired) = match self.wanted {
             Wanted::Digest(_) => (MAX_SETS, edits.len(), MAX_BESIDE),
-            Wanted::Verified(..) => (4, MAX_BESIDE, 0),
+            // One that was added alone comes late among the guesses about its field.
+            Wanted::Verified(..) => (MAX_VERIFIED_BESIDE, MAX_BESIDE / 2, 0),
         };
         let likely = &edits[..edits.len().min(singles)];
-        for set in added.iter().filter(|set| set.len() > 1).take(sets) {
+        let least = if paired == 0 { 1 } else { 2 };
+        for set in added.iter().filter(|set| set.len() >= least).take(sets) {
             for edit in likely {
                 let all: Vec<&Edit> = [edit].into_iter().chain(set).collect();
                 if let Some(steps) = self.all_of(&all) {
@@ -297,7 +352,7 @@ impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
             }
         }
         let likely = &edits[..edits.len().min(paired)];
-        for set in added.iter().take(sets / 4) {
+        for set in added.iter().take(if paired == 0 { 0 } else { sets / 4 }) {
             for (number, one) in likely.iter().enumerate() {
                 for two in &likely[..number] {
                     let all: Vec<&Edit> = [one, two].into_iter().chain(set).collect();
@@ -310,22 +365,79 @@ impl<'a, 's, 'b> Hunt<'a, 's, 'b> {
         None
     }
 
+    /// The likely guesses about one field with the likely ones about another: one rank for each field, so that a field of
+    /// many guesses does not stand between two others.
+    fn pair_of_fields(&mut self, edits: &[Edit]) -> Option<Vec<Step>> {
+        let mut left = match self.wanted {
+            Wanted::Digest(_) => MAX_PAIRS_OF_FIELDS,
+            Wanted::Verified(..) => MAX_VERIFIED_PAIRS / 2,
+        };
+        let mut by_field: Vec<(usize, Vec<&Edit>)> = Vec::new();
+        for edit in edits.iter().filter(|edit| edit.changes.len() == 1 && edit.cause != &causes::REMOVED) {
+            let at = edit.changes[0].0;
+            match by_field.iter_mut().find(|(field, _)| *field == at) {
+                Some((_, of_field)) => of_field.push(edit),
+                None => by_field.push((at, vec![edit])),
+            }
+        }
+        for sum in 0..MAX_OF_FIELD {
+            for (number, (_, one)) in by_field.iter().enumerate() {
+                for (_, two) in &by_field[..number] {
+                    for (one, two) in
+                        one.iter().take(sum + 1).enumerate().filter_map(|(at, one)| Some((one, two.get(sum - at)?)))
+                    {
+                        left = left.checked_sub(1)?;
+                        let changes = [one.changes[0].clone(), two.changes[0].clone()];
+                        if self.fits(&changes) {
+                            return Some(vec![one.step(self.signed), two.step(self.signed)]);
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The subject in words of every length: where encoders cut a long text they do not agree.
+    fn words_of_subject(&mut self) -> Option<Vec<Step>> {
+        let most = match self.wanted {
+            Wanted::Digest(_) => usize::MAX,
+            Wanted::Verified(..) => MAX_VERIFIED_WORDS,
+        };
+        let places = self.signed.places.iter().enumerate();
+        let (at, field) = places
+            .filter_map(|(at, place)| Some((at, self.signed.fields[(*place)?])))
+            .find(|(_, field)| field.is("Subject") && field.raw().len() <= MAX_FIELD)?;
+        for (form, tagged) in subject::rewritten(field).take(most) {
+            if !self.budget.work(form.len() as u64 * 4) {
+                return None;
+            }
+            let edit = subject::edit(self.signed, at, field, &form, tagged);
+            if self.fits(&edit.changes) {
+                return Some(vec![edit.step(self.signed)]);
+            }
+        }
+        None
+    }
+
     /// Two guesses at once, about different fields; the likeliest pairs first.
     fn pair(&mut self, edits: &[Edit]) -> Option<Vec<Step>> {
         let mut left = match self.wanted {
             Wanted::Digest(_) => MAX_PAIRS,
-            Wanted::Verified(..) => MAX_VERIFIED_PAIRS,
+            Wanted::Verified(..) => MAX_VERIFIED_PAIRS / 2,
         };
         for sum in 1..edits.len() * 2 {
             for one in sum.saturating_sub(edits.len() - 1)..sum.div_ceil(2) {
                 let (one, two) = (&edits[one], &edits[sum - one]);
-                if one.changes.iter().any(|(at, _)| two.changes.iter().any(|(other, _)| other == at)) {
+                if one.changes.len() * two.changes.len() > MAX_CROSSED
+                    || one.changes.iter().any(|(at, _)| two.changes.iter().any(|(other, _)| other == at))
+                {
                     continue;
                 }
                 left = left.checked_sub(1)?;
                 let changes: Vec<_> = one.changes.iter().chain(&two.changes).cloned().collect();
                 if self.fits(&changes) {
-                    return Some(vec![one.step(), two.step()]);
+                    return Some(vec![one.step(self.signed), two.step(self.signed)]);
                 }
             }
         }

@@ -4,6 +4,10 @@ use super::{Edit, Signed, closed, shown};
 use crate::diagnose::register::modified_header as causes;
 use std::collections::HashMap;
 
+/// Fields of one name in h= beyond which none of them is taken out.
+const MAX_ASKED: usize = 32;
+/// Fields of one name of which every order is tried.
+const MAX_ORDERED: usize = 4;
 /// Fields of which every set is tried.
 const MAX_ADDED: usize = 8;
 
@@ -18,10 +22,14 @@ pub fn edits(signed: &Signed<'_>) -> Vec<Edit> {
 /// A field that was not there.
 fn added(signed: &Signed<'_>) -> Vec<Edit> {
     let mut edits = Vec::new();
-    for place in signed.places.iter().flatten() {
+    let places = signed.places.iter().enumerate().filter(|(at, _)| signed.is_looked_at(*at));
+    for place in places.filter_map(|(_, place)| place.as_ref()) {
         let field = signed.fields[*place];
         let name = String::from_utf8_lossy(field.name()).into_owned();
         let asked = signed.result.signature.fields.iter().filter(|other| other.eq_ignore_ascii_case(&name)).count();
+        if asked > MAX_ASKED {
+            continue;
+        }
         let there = signed
             .fields
             .iter()
@@ -86,7 +94,7 @@ fn places_without(signed: &Signed<'_>, dropped: usize) -> Vec<(usize, Vec<u8>)> 
 fn instances(signed: &Signed<'_>) -> Vec<Edit> {
     let mut edits = Vec::new();
     for (at, place) in signed.places.iter().enumerate() {
-        let Some(place) = *place else { continue };
+        let Some(place) = place.filter(|_| signed.is_looked_at(at)) else { continue };
         let field = signed.fields[place];
         let name = String::from_utf8_lossy(field.name()).into_owned();
         let others = signed
@@ -119,7 +127,13 @@ fn reordered(signed: &Signed<'_>) -> Vec<Edit> {
             items.iter().zip(items.iter().rev()).map(|(&at, &other)| (at, signed.octets[other].clone())).collect();
         all.extend(turned.iter().cloned());
         let claim = format!("the {} fields called {name} are in another order than when they were signed", items.len());
-        edits.push(reorder(turned, claim));
+        edits.push(reorder(turned, claim.clone()));
+        if (3..=MAX_ORDERED).contains(&items.len()) {
+            edits.extend(orders(&items).into_iter().map(|order| {
+                let placed = items.iter().zip(&order).map(|(&at, &other)| (at, signed.octets[other].clone()));
+                reorder(placed.collect(), claim.clone())
+            }));
+        }
     }
     if edits.len() > 1 {
         edits.push(reorder(all, "fields of the same name are in another order than when they were signed".into()));
@@ -128,6 +142,14 @@ fn reordered(signed: &Signed<'_>) -> Vec<Edit> {
     let backwards = (0..count).map(|at| (at, signed.octets[count - 1 - at].clone())).collect();
     edits.push(reorder(backwards, "the signer took the fields in the reverse order of h=".into()));
     edits
+}
+
+/// Every order of these.
+fn orders(items: &[usize]) -> Vec<Vec<usize>> {
+    let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
+    let inserted = |order: &Vec<usize>, at: usize| [&order[..at], &[*first], &order[at..]].concat();
+    let of_rest = orders(rest);
+    of_rest.iter().flat_map(|order| (0..=order.len()).map(move |at| inserted(order, at))).collect()
 }
 
 fn reorder(changes: Vec<(usize, Vec<u8>)>, claim: String) -> Edit {

@@ -11,6 +11,9 @@ use crate::{
 /// A line shorter than this was not folded for its length.
 const LONG: usize = 900;
 
+/// Octets of signed fields beyond which they are not all written anew.
+const MAX_WHOLE: usize = 64 * 1024;
+
 /// Places of one field at which a fold is tried.
 const MAX_FOLDS: usize = 30;
 
@@ -87,6 +90,19 @@ fn refolded(raw: &[u8]) -> Vec<Vec<u8>> {
     }
     let single = replaced(&flat, b"\t", b" ");
     forms.push(single);
+    let colon = flat.iter().position(|&b| b == b':').map_or(flat.len(), |at| at + 1);
+    let value = colon + flat[colon..].iter().take_while(|b| **b == b' ').count();
+    for (from, to) in [
+        (&b", "[..], &b",\r\n "[..]),
+        (b", ", b",\r\n\t"),
+        (b"; ", b";\r\n "),
+        (b"; ", b";\r\n\t"),
+        (b" ", b"\r\n "),
+        (b" ", b"\r\n\t"),
+    ] {
+        forms.push([&flat[..value], &replaced(&flat[value..], from, to)].concat());
+    }
+    forms.push(runs_reduced(raw));
     forms.retain(|form| form != raw);
     forms
 }
@@ -99,6 +115,18 @@ fn folded_once(raw: &[u8]) -> Vec<Vec<u8>> {
     let fold = |at: usize, fold: &[u8], kept: usize| [&flat[..at], fold, &flat[at + kept..]].concat();
     let kept = places.iter().map(|&at| fold(at, b"\r\n", 0));
     kept.chain(places.iter().map(|&at| fold(at, b"\r\n\t", 1))).filter(|form| form != raw).collect()
+}
+
+/// One blank for each run of them within a line; what stands at the start of a line is a fold.
+fn runs_reduced(raw: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(raw.len());
+    for &byte in raw {
+        let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
+        if !(is_blank(byte) && out.last().is_some_and(|last| is_blank(*last))) {
+            out.push(byte);
+        }
+    }
+    out
 }
 
 fn replaced(raw: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -166,7 +194,7 @@ fn spaced(field: Field<'_>) -> Vec<(Vec<u8>, &'static Cause, String)> {
         ));
     }
     let lower = name.to_ascii_lowercase();
-    for other in [lower.clone(), name.to_ascii_uppercase(), capitalized(&lower), known(&lower)] {
+    for other in [lower.clone(), name.to_ascii_uppercase(), capitalized(&lower), usual(&lower)] {
         if other != name {
             forms.push((
                 [&other[..], b":", value].concat(),
@@ -190,7 +218,8 @@ fn capitalized(lower: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-fn known(lower: &[u8]) -> Vec<u8> {
+/// The usual case of a name that is in small letters.
+pub fn usual(lower: &[u8]) -> Vec<u8> {
     match lower {
         b"message-id" => b"Message-ID".to_vec(),
         b"mime-version" => b"MIME-Version".to_vec(),
@@ -200,7 +229,7 @@ fn known(lower: &[u8]) -> Vec<u8> {
 
 /// Guesses about all signed fields at once, under c=simple.
 pub fn whole(signed: &Signed<'_>) -> Vec<Edit> {
-    if signed.canon != Canon::Simple {
+    if signed.canon != Canon::Simple || signed.size() > MAX_WHOLE {
         return Vec::new();
     }
     let mut edits = Vec::new();
@@ -222,29 +251,66 @@ pub fn whole(signed: &Signed<'_>) -> Vec<Edit> {
         let colon = raw.iter().position(|&b| b == b':').map_or(raw.len(), |at| at + 1);
         [&raw[..colon], &change(&raw[colon..])[..]].concat()
     };
-    let lost = every(&|raw| {
-        value(raw, &|value| if value.starts_with(b" ") { value.to_vec() } else { [b" ", value].concat() })
-    });
-    let added = every(&|raw| value(raw, &|value| value.strip_prefix(b" ").unwrap_or(value).to_vec()));
-    let trailing = every(&|raw| raw.trim_ascii_end().to_vec());
-    let flat = every(&|raw| joined(raw, |_| true, false).unwrap_or_else(|| raw.to_vec()));
-    let tabs = every(&|raw| replaced(raw, b"\r\n ", b"\r\n\t"));
-    let spaces = every(&|raw| replaced(raw, b"\r\n\t", b"\r\n "));
-    for (changes, cause, claim) in [
-        (lost, &causes::LEADING_SPACE_LOST, "the space behind the colon of every field was lost after signing"),
-        (added, &causes::LEADING_SPACE_LOST, "a space behind the colon of every field was added after signing"),
+    let name = |raw: &[u8], change: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let colon = raw.iter().position(|&b| b == b':').unwrap_or(raw.len());
+        [&change(&raw[..colon].to_ascii_lowercase()), &raw[colon..]].concat()
+    };
+    let flat = |raw: &[u8]| joined(raw, |_| true, false).unwrap_or_else(|| raw.to_vec());
+    let (lost, added) = (&causes::LEADING_SPACE_LOST, &causes::REFOLDED);
+    let (names, folds) = (
+        "the names of fields were written in another case after signing, and c=simple counts it",
+        "fields were folded in another way after signing, and c=simple counts folds",
+    );
+    type Change<'c> = &'c dyn Fn(&[u8]) -> Vec<u8>;
+    let guesses: [(Change<'_>, &'static Cause, &str); 14] = [
         (
-            trailing,
-            &causes::REFOLDED,
+            &|raw| value(raw, &|value| if value.starts_with(b" ") { value.to_vec() } else { [b" ", value].concat() }),
+            lost,
+            "the space behind the colon of every field was lost after signing",
+        ),
+        (
+            &|raw| value(raw, &|value| value.strip_prefix(b" ").unwrap_or(value).to_vec()),
+            lost,
+            "a space behind the colon of every field was added after signing",
+        ),
+        (
+            &|raw| raw.trim_ascii_end().to_vec(),
+            added,
             "blanks were added at the ends of fields after signing, and c=simple counts them",
         ),
-        (flat, &causes::REFOLDED, "fields were folded after signing, and c=simple counts folds"),
-        (tabs, &causes::REFOLDED, "the tabs of folds became spaces after signing, and c=simple counts them"),
-        (spaces, &causes::REFOLDED, "the spaces of folds became tabs after signing, and c=simple counts them"),
-    ] {
-        // The last piece of every one: only what differs counts as changed.
-        let changes = changes.into_iter().filter(|(at, new)| signed.octets[*at] != *new).collect();
-        edits.push(Edit { changes, cause, claim: claim.into(), before: String::new(), after: String::new(), rank: 7 });
+        (
+            &|raw| runs_reduced(raw).trim_ascii_end().to_vec(),
+            added,
+            "blanks were added to fields after signing, and c=simple counts them",
+        ),
+        (&|raw| flat(raw), added, "fields were folded after signing, and c=simple counts folds"),
+        (
+            &|raw| replaced(raw, b"\r\n ", b"\r\n\t"),
+            added,
+            "the tabs of folds became spaces after signing, and c=simple counts them",
+        ),
+        (
+            &|raw| replaced(raw, b"\r\n\t", b"\r\n "),
+            added,
+            "the spaces of folds became tabs after signing, and c=simple counts them",
+        ),
+        (&|raw| name(raw, &usual), added, names),
+        (&|raw| name(raw, &capitalized), added, names),
+        (&|raw| name(raw, &<[u8]>::to_vec), added, names),
+        (&|raw| folded(&flat(raw), 78, b' '), added, folds),
+        (&|raw| folded(&flat(raw), 76, b' '), added, folds),
+        (&|raw| folded(&flat(raw), 78, b'\t'), added, folds),
+        (&|raw| folded(&flat(raw), 76, b'\t'), added, folds),
+    ];
+    for (change, cause, claim) in guesses {
+        // Only what differs counts as changed; and the signature's own field was written last, so that the change may have
+        // passed it by.
+        let changes: Vec<_> = every(change).into_iter().filter(|(at, new)| signed.octets[*at] != *new).collect();
+        let without = changes.iter().filter(|(at, _)| *at < signed.places.len()).cloned().collect();
+        for changes in [changes, without] {
+            let shown = (String::new(), String::new());
+            edits.push(Edit { changes, cause, claim: claim.into(), before: shown.0, after: shown.1, rank: 7 });
+        }
     }
     edits
 }

@@ -7,6 +7,8 @@ use crate::{diagnose::register::modified_header as causes, message::Field};
 const MAX_TAGS: usize = 3;
 /// Words at either end that are taken off whatever they are.
 const MAX_WORDS: usize = 5;
+/// A longer text is not cut into words of every length.
+const MAX_TEXT: usize = 600;
 const TAGGED: &str = "a tag was put into the subject after signing";
 
 /// Guesses about a subject.
@@ -47,6 +49,31 @@ pub fn edits(signed: &Signed<'_>, at: usize, field: Field<'_>) -> Vec<Edit> {
         }
     }
     edits
+}
+
+/// What the subject may have been where it was cut into encoded-words in a way of its own, the likeliest first; `true` for one
+/// without a tag that it has now.
+pub fn rewritten(field: Field<'_>) -> impl Iterator<Item = (String, bool)> {
+    let flat = unfolded(field.value());
+    let readable = !String::from_utf8_lossy(field.value()).contains('\u{fffd}');
+    let (decoded, charset) = words::decoded(&flat);
+    let tagged = untagged(&decoded).into_iter().take(3).map(|(form, _)| (form, true));
+    let texts: Vec<(String, bool)> = std::iter::once((decoded.clone(), false))
+        .chain(tagged)
+        .filter(|(text, _)| readable && text.len() <= MAX_TEXT)
+        .collect();
+    texts.into_iter().flat_map(move |(text, tagged)| {
+        words::in_every_length(&text, charset.as_deref(), "Subject".len()).into_iter().map(move |form| (form, tagged))
+    })
+}
+
+/// The guess that the subject was this form of [`rewritten`].
+pub fn edit(signed: &Signed<'_>, at: usize, field: Field<'_>, form: &str, tagged: bool) -> Edit {
+    let (cause, claim) = match tagged {
+        true => (&causes::SUBJECT_TAGGED, TAGGED),
+        false => (&causes::SUBJECT_REENCODED, "the subject was encoded in another way after signing"),
+    };
+    signed.value(at, field, format!(" {form}").as_bytes(), cause, claim, 30)
 }
 
 /// The subject without its tags: known forms first, then words at either end whatever they are.

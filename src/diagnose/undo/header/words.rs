@@ -103,6 +103,67 @@ pub fn encoded(text: &str, charset: Option<&str>, name: usize) -> Vec<String> {
     out
 }
 
+/// How long the first of several encoded-words may be, its line with the name of the field being of 76 to 78 characters, and
+/// the others: RFC 2047 says 75, Python writes 78 or 76 for the line.
+const FIRST: std::ops::RangeInclusive<usize> = 60..=78;
+const OTHERS: [usize; 6] = [75, 76, 77, 74, 73, 72];
+
+/// A text in encoded-words that are as long as one program or another makes them.
+pub fn in_every_length(text: &str, charset: Option<&str>, name: usize) -> Vec<String> {
+    let mut charsets = vec!["UTF-8", "utf-8"];
+    if let Some(charset) = charset.filter(|charset| !charsets.contains(charset)) {
+        charsets.push(charset);
+    }
+    let mut seen = std::collections::HashSet::new();
+    let mut out = Vec::new();
+    // Where all is ASCII, somebody encoded what need not be.
+    if text.is_ascii() {
+        out = encoded(text, charset, name);
+        return out;
+    }
+    for charset in charsets {
+        for encoding in ['b', 'B', 'q', 'Q'] {
+            for others in OTHERS {
+                for first in FIRST.rev() {
+                    for strict in
+                        [false, true].into_iter().take(if encoding.eq_ignore_ascii_case(&'q') { 2 } else { 1 })
+                    {
+                        let style = Style { charset, encoding, strict, room: None };
+                        let form = cut(text, style, first, others).map(|words| words.join("\r\n "));
+                        out.extend(form.filter(|form| seen.insert(form.clone())));
+                    }
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Encoded-words of at most so many characters, the first and the others.
+fn cut(text: &str, style: Style<'_>, first: usize, others: usize) -> Option<Vec<String>> {
+    let frame = style.charset.len() + "=????=".len() + 1;
+    let mut words = Vec::new();
+    let (mut start, mut octets, mut room) = (0, 0, first.checked_sub(frame)?);
+    for (at, c) in text.char_indices() {
+        let own = encode::encoded(c.encode_utf8(&mut [0; 4]), style.charset)?;
+        let own = match style.encoding {
+            'B' | 'b' => own.len(),
+            _ => quoted(&own, style.strict).len(),
+        };
+        let taken = match style.encoding {
+            'B' | 'b' => (octets + own).div_ceil(3) * 4,
+            _ => octets + own,
+        };
+        if taken > room && at > start {
+            words.push(written(&text[start..at], style)?);
+            (start, octets, room) = (at, 0, others.checked_sub(frame)?);
+        }
+        octets += own;
+    }
+    words.push(written(&text[start..], style)?);
+    Some(words)
+}
+
 /// A text, a part of which is to be encoded.
 #[derive(Debug, PartialEq, Eq)]
 struct Span<'t> {
