@@ -133,6 +133,20 @@ fn servers_that_agree_are_named_with_their_serials() {
 }
 
 #[test]
+fn what_the_resolver_remembers_of_the_name_above_accuses_no_server() {
+    alone("what_the_resolver_remembers_of_the_name_above_accuses_no_server", || {
+        let _internet = Internet::new();
+        let servers = [serve(NS1, &zone(1, None)), serve(NS2, &zone(1, None))];
+        // The resolver learns that there is no _domainkey, and nothing about the key.
+        run("check", dns(RESOLVER), &["example.com", "--selector", "other"], b"");
+        drop(servers);
+        let new = zone(2, Some(&ED25519));
+        let _servers = [serve(NS1, &new), serve(NS2, &new)];
+        check().never(&["dns-ent-nxdomain"]);
+    });
+}
+
+#[test]
 fn a_change_on_its_way_is_propagation_and_a_record_that_stands_nowhere_is_not() {
     alone("a_change_on_its_way_is_propagation_and_a_record_that_stands_nowhere_is_not", || {
         let _internet = Internet::new();
