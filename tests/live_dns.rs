@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    eventually,
     forge::{ED25519, Key, Signer},
+    internet::{DELEGATION, Internet, NS1, NS2, RESOLVER, ROOT, serve, zone, zone_of},
     network::{Meddle, Unbound, alone, between, dns},
     nsd::Nsd,
     process,
@@ -16,72 +16,9 @@ use std::{
     fs,
     io::Write,
     net::SocketAddr,
-    path::Path,
     process::{Command, Stdio},
-    sync::Arc,
     time::Duration,
 };
-use waxseal::{
-    config::{Domain, Settings},
-    dkim::KeyType,
-    dns::{Dns, live},
-    event::Journal,
-    key::{KeyMistake, PrivateKey},
-    name::DomainName,
-    provider::Profile,
-    watch::{Basis, Keeper, Recall, State, Watch},
-};
-
-const ROOT: u8 = 10;
-const NS1: u8 = 21;
-const NS2: u8 = 22;
-const RESOLVER: u8 = 53;
-
-/// The internet: a root with `com`, which delegates example.com to ns1 and ns2, and a resolver.
-struct Internet {
-    _root: Nsd,
-    _resolver: Unbound,
-}
-
-const DELEGATION: &str = "example.com. NS ns1.example.com.\nexample.com. NS ns2.example.com.\n\
-                          ns1.example.com. A 127.0.0.21\nns2.example.com. A 127.0.0.22\n";
-
-impl Internet {
-    fn new() -> Internet {
-        Internet::with(DELEGATION, "")
-    }
-
-    fn with(delegation: &str, resolver: &str) -> Internet {
-        let apex = "SOA ns.root-servers.net. h.test. 1 3600 900 604800 60\n";
-        let root = format!(
-            "$TTL 3600\n. {apex}. NS ns.root-servers.net.\nns.root-servers.net. A 127.0.0.10\ncom. NS ns.root-servers.net.\norg. NS ns.root-servers.net.\n"
-        );
-        let com = format!("$TTL 3600\ncom. {apex}com. NS ns.root-servers.net.\n{delegation}");
-        let org = format!(
-            "$TTL 3600\norg. {apex}org. NS ns.root-servers.net.\nprovider.org. NS ns.provider.org.\nns.provider.org. A 127.0.0.30\n"
-        );
-        let root = Nsd::start_at(dns(ROOT), &[(".", &root), ("com", &com), ("org", &org)]);
-        Internet { _root: root, _resolver: Unbound::start(dns(RESOLVER), dns(ROOT), resolver) }
-    }
-}
-
-/// The zone example.com at a serial, with the key record if there is one.
-fn zone(serial: u32, key: Option<&Key>) -> String {
-    let key = key.map(|key| format!("sel._domainkey 300 TXT \"{}\"\n", key.record())).unwrap_or_default();
-    zone_of(serial, &key)
-}
-
-fn zone_of(serial: u32, records: &str) -> String {
-    format!(
-        "$ORIGIN example.com.\n$TTL 3600\n@ SOA ns1 h {serial} 3600 900 604800 600\n@ NS ns1\n@ NS ns2\n\
-         ns1 A 127.0.0.21\nns2 A 127.0.0.22\n@ TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n\
-         _dmarc TXT \"v=DMARC1; p=none\"\n{records}"
-    )
-}
-
-fn serve(host: u8, zone: &str) -> Nsd {
-    Nsd::start_at(dns(host), &[("example.com", zone)])
-}
 
 fn other_key() -> Key {
     Key::Ed25519(Box::new(aws_lc_rs::signature::Ed25519KeyPair::generate().expect("a key")))
@@ -192,6 +129,20 @@ fn servers_that_agree_are_named_with_their_serials() {
         assert_eq!(said.status, 0, "{:#}", said.report);
         let alone = check_with(&["--no-authoritative"]);
         assert!(alone.lookup().1.starts_with("answered by 127.0.0.53:53"), "{:#}", alone.report);
+    });
+}
+
+#[test]
+fn what_the_resolver_remembers_of_the_name_above_accuses_no_server() {
+    alone("what_the_resolver_remembers_of_the_name_above_accuses_no_server", || {
+        let _internet = Internet::new();
+        let servers = [serve(NS1, &zone(1, None)), serve(NS2, &zone(1, None))];
+        // The resolver learns that there is no _domainkey, and nothing about the key.
+        run("check", dns(RESOLVER), &["example.com", "--selector", "other"], b"");
+        drop(servers);
+        let new = zone(2, Some(&ED25519));
+        let _servers = [serve(NS1, &new), serve(NS2, &new)];
+        check().never(&["dns-ent-nxdomain"]);
     });
 }
 
@@ -493,67 +444,5 @@ fn an_alias_is_followed_to_the_servers_of_the_provider() {
             said.leads("dns-negative-cache", "error");
             assert!(said.first().contains("ns.provider.org"), "{}", said.first());
         }
-    });
-}
-
-/// What the watch of our own records needs: settings with one domain, its key, and the resolver.
-struct Own {
-    settings: Settings,
-    key: Arc<PrivateKey>,
-    dns: Dns,
-}
-
-impl Basis for Own {
-    fn domain(&self, name: &DomainName) -> Option<Arc<Domain>> {
-        self.settings.domains.get(name).cloned()
-    }
-
-    fn keys(&self, _: &Domain) -> Result<Vec<Arc<PrivateKey>>, KeyMistake> {
-        Ok(vec![self.key.clone()])
-    }
-
-    fn profile(&self, _: &Domain, _: &DomainName) -> Option<Arc<Profile>> {
-        None
-    }
-
-    fn dns(&self) -> Option<Dns> {
-        Some(self.dns.clone())
-    }
-}
-
-#[test]
-fn the_watch_tells_a_record_that_is_on_its_way_from_one_that_is_missing() {
-    alone("the_watch_tells_a_record_that_is_on_its_way_from_one_that_is_missing", || {
-        let _internet = Internet::new();
-        let old = zone(1, None);
-        let ns1 = serve(NS1, &old);
-        let _ns2 = serve(NS2, &old);
-        // This makes the resolver remember that there is nothing.
-        check().leads("dkim-record-not-found", "error");
-        drop(ns1);
-        let key = Arc::new(waxseal::key::generate(KeyType::Rsa).expect("a key").key);
-        let record = key.public_record();
-        let (one, two) = record.split_at(255);
-        let _ns1 = serve(NS1, &zone_of(2, &format!("sel._domainkey 300 TXT \"{one}\" \"{two}\"\n")));
-
-        let text = "[domains.\"example.com\"]\nselector = \"sel\"\n";
-        let settings = Settings::parse(text, Path::new("/waxseal.toml")).expect("settings");
-        let name = DomainName::new("example.com").expect("a name");
-        let domain = settings.domains[&name].clone();
-        let own = Arc::new(Own { settings, key, dns: Dns::new(live::resolver(dns(RESOLVER))) });
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let (watch, journal) = (Arc::<Watch>::default(), Journal::new(&own.settings.log));
-        let keeper = runtime.block_on(async {
-            let current = move || own.clone() as Arc<dyn Basis>;
-            Keeper::begin(&watch, Recall::new(journal.clone()), current, journal, "mx.example".into())
-        });
-        watch.signs(&domain, waxseal::clock::unix_seconds());
-        let known = eventually("it is looked at", Duration::from_secs(30), || {
-            watch.readiness().into_iter().find(|readiness| readiness.state != State::Unknown)
-        });
-        assert_eq!(known.state, State::NotReady, "receivers may ask the server that does not know it yet");
-        assert_eq!(known.causes[0].cause, "dns-propagation-pending", "{known:#?}");
-        assert!(known.causes[0].claim.as_ref().is_some_and(|claim| claim.contains("serial 2")), "{known:#?}");
-        drop(keeper);
     });
 }

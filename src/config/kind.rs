@@ -5,7 +5,7 @@ use super::{
     reader::{found, nearest},
     signed::{DIAGNOSTIC_WORDS, Diagnostics},
     store,
-    verify::{ACTIONS, Action, DMARC_ACTIONS},
+    verify::{ACTIONS, Action, DMARC_ACTIONS, NAME_SERVERS, NameServers},
 };
 use crate::{dkim::Canon, name::DomainName};
 use std::{
@@ -54,6 +54,8 @@ pub(super) const ACTION: Kind<Action> =
     Kind { read: |value| word(value, ACTIONS), show: |action| show_word(action, ACTIONS) };
 pub(super) const DMARC_ACTION: Kind<Option<Action>> =
     Kind { read: |value| word(value, DMARC_ACTIONS), show: |action| show_word(action, DMARC_ACTIONS) };
+pub(super) const WHOM: Kind<NameServers> =
+    Kind { read: |value| word(value, NAME_SERVERS), show: |servers| show_word(servers, NAME_SERVERS) };
 pub(super) const NAMES: Kind<Vec<DomainName>> = Kind { read: |value| texts(value, name), show: |value| list(value) };
 pub(super) const AUTHSERV_ID: Kind<Option<String>> =
     Kind { read: read_authserv_id, show: |id| Value::String(id.clone().unwrap_or_default()) };

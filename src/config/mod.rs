@@ -25,7 +25,7 @@ pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
 pub use signed::{DEFAULT_PATH as DEFAULT_SIGNED, Diagnostics, Signed};
 pub use store::{Place, Store, Url};
-pub use verify::{Action, Actions, Verifying};
+pub use verify::{Action, Actions, NameServers, Verifying};
 
 use crate::{
     key::{KeyMistake, PrivateKey},

@@ -31,9 +31,26 @@ pub struct Verifying {
     pub trusted_sealers: Vec<DomainName>,
     /// Is a Received-SPF field (RFC 7208 §9.1) added too?
     pub received_spf: bool,
+    /// Which name servers may be asked directly about mail that failed.
+    pub name_servers: NameServers,
     /// What becomes of mail by its results.
     pub actions: Actions,
 }
+
+/// Which name servers may be asked directly. Whoever writes a message chooses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameServers {
+    /// Those with an address of the internet that is not within `trusted_networks`.
+    Public,
+    /// All of them.
+    All,
+    /// None: only the resolver is asked.
+    None,
+}
+
+/// The words of the settings for them.
+pub(super) const NAME_SERVERS: &[(&str, NameServers)] =
+    &[("public", NameServers::Public), ("all", NameServers::All), ("none", NameServers::None)];
 
 /// What becomes of mail by its results; the strongest of those that apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +114,7 @@ impl Default for Verifying {
             exempt_users: true,
             trusted_sealers: Vec::new(),
             received_spf: false,
+            name_servers: NameServers::Public,
             actions: Actions::default(),
         }
     }
@@ -130,6 +148,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Verifying
         exempt_users: section.value(reader, "exempt_users", &kind::BOOL, defaults.exempt_users),
         trusted_sealers: section.value(reader, "trusted_sealers", &kind::NAMES, defaults.trusted_sealers),
         received_spf: section.value(reader, "received_spf", &kind::BOOL, defaults.received_spf),
+        name_servers: section.value(reader, "name_servers", &kind::WHOM, defaults.name_servers),
         actions: actions(reader, &mut section),
     };
     reader.within(&section, "dns_timeout", verifying.dns_timeout, DNS_TIMEOUT_RANGE);

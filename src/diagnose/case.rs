@@ -428,6 +428,11 @@ impl Facts {
         self.answers.get(asked)
     }
 
+    /// What the authoritative servers said, if they were asked; nothing is wanted.
+    pub fn known_servers(&self, asked: &Asked) -> Option<&Arc<Servers>> {
+        self.servers.get(asked)
+    }
+
     /// Searches that were made and need not be made again.
     pub(super) fn memory(&self) -> &Memory {
         &self.memory

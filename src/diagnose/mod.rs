@@ -26,7 +26,7 @@ mod place;
 mod policy;
 pub mod postfix;
 mod propagation;
-mod servers;
+pub mod servers;
 mod signature;
 mod spf;
 mod transport;

@@ -6,7 +6,7 @@ use super::{
     register::{delegation, propagation as causes},
     servers::{Table, Worth, content, is_answer, names, wait},
 };
-use crate::dns::Data;
+use crate::dns::{Data, Outcome, RecordType};
 use std::cmp::Ordering;
 
 /// Beyond a day a change takes too long for everybody, whatever the provider advises.
@@ -17,9 +17,12 @@ const SHORTEST: u32 = 60;
 
 /// The time to live of the key record, against the provider's advice where there is a provider.
 pub fn time_to_live(key: &KeyCase<'_>) -> Option<Finding> {
-    let answer = key.answer;
-    let ttl = answer.records.iter().map(|record| record.ttl).max()?;
+    let asked = (key.name().to_ascii_lowercase(), RecordType::Txt);
+    let mut servers = key.facts.known_servers(&asked).into_iter().flat_map(|servers| servers.serving());
     // A resolver's answer counts down: only the zone itself shows how low it was set.
+    let own = servers.find(|server| server.answer.outcome == Outcome::Records).map(|server| &server.answer);
+    let answer = own.unwrap_or(key.answer);
+    let ttl = answer.records.iter().map(|record| record.ttl).max()?;
     let whole = answer.authoritative || answer.server.is_none();
     let (shortest, longest, whose) = match key.profile.and_then(|profile| Some((profile.ttl?, profile))) {
         Some((bounds, profile)) => (bounds.min, bounds.max, format!("{} advises", profile.title)),

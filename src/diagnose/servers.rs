@@ -16,7 +16,7 @@ use crate::{
     dns::{Answer, Outcome, RecordType},
     verify::Word,
 };
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The most aliases that are followed from zone to zone.
 const ALIASES: usize = 2;
@@ -45,6 +45,34 @@ pub fn findings(key: &KeyCase<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Those who hold the record in the end, behind the aliases that everybody gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holders {
+    /// The name that they are asked for.
+    pub name: String,
+    /// Those that answer with authority.
+    pub addresses: Vec<SocketAddr>,
+    /// Does each of them give the right key?
+    pub right: bool,
+}
+
+/// Whom to ask past all caches, as far as they are known.
+pub fn holders(key: &KeyCase<'_>) -> Option<Holders> {
+    let mut name = key.name();
+    for _ in 0..=ALIASES {
+        let table = Table::new(key, key.facts.servers(&name, RecordType::Txt)?);
+        match table.alias() {
+            Some(target) => name = target,
+            None => {
+                let addresses: Vec<SocketAddr> = table.serving().map(|server| server.address).collect();
+                let right = table.serving().all(|server| table.worth(&server.answer) == Worth::Right);
+                return (!addresses.is_empty()).then_some(Holders { name, addresses, right });
+            }
+        }
+    }
+    None
 }
 
 /// What the servers themselves say where a record is missing: that nobody has it, so that waiting does not help.

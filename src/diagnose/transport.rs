@@ -8,7 +8,7 @@ use super::{
     finding::{Confidence, Finding},
     register::dns as causes,
 };
-use crate::dns::{Fault, Outcome};
+use crate::dns::{Fault, Outcome, RecordType};
 
 /// Why the key could not be looked up; what servers say differently.
 pub fn findings(key: &KeyCase<'_>) -> Vec<Finding> {
@@ -45,16 +45,26 @@ fn unanswered(key: &KeyCase<'_>, fault: &Fault) -> Option<Finding> {
 }
 
 /// The name above the key does not exist, says the server, and yet the key does. Only a check asks for it: mail that
-/// passes costs no question.
+/// passes costs no question. A resolver may remember it from before the key was published, so it takes somebody who knows.
 fn denied_above(key: &KeyCase<'_>) -> Option<Finding> {
     if matches!(key.oracle, Oracle::Signature(_)) {
         return None;
     }
     let above = format!("_domainkey.{}", key.domain);
     let answer = key.facts.txt(&above).filter(|answer| answer.outcome == Outcome::NxDomain)?;
+    let may_be_old = answer.server.is_some() && !answer.authoritative && answer.negative.is_some();
+    let (answer, confidence) = match may_be_old {
+        true if key.facts.live => {
+            let servers = key.facts.servers(&above, RecordType::Txt)?;
+            let denies = servers.serving().find(|server| server.answer.outcome == Outcome::NxDomain)?;
+            (&denies.answer, Confidence::Certain)
+        }
+        true => (answer, Confidence::Likely),
+        false => (answer, Confidence::Certain),
+    };
     let claim = format!("the name server says that {above} does not exist, and answers for {}", key.name());
     Some(
-        Finding::risk(&causes::ENT_NXDOMAIN, Confidence::Certain, claim)
+        Finding::risk(&causes::ENT_NXDOMAIN, confidence, claim)
             .dns("the question for the name above", answer)
             .dns("the question for the key", key.answer)
             .fix("mend or replace the name server: a name with names below it exists")

@@ -6,6 +6,7 @@
 //! nor drive out what is in use.
 
 use super::labels::Labels;
+use super::pace::Pace;
 use super::{Answer, Data, Dns, Fault, Outcome, Pending, RecordType, Source};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -91,21 +92,22 @@ impl Cache {
         Cache { inner, shared: Arc::new(Shared { limits, state: Mutex::default() }) }
     }
 
-    async fn answer(&self, name: &str, kind: RecordType) -> Arc<Answer> {
+    /// The answer that is kept, unless one past it is wanted, or else a new one.
+    async fn answer(&self, name: &str, kind: RecordType, renew: bool) -> Arc<Answer> {
         let key = match Labels::from_question(name) {
             Ok(labels) => Arc::new((labels, kind)),
             Err(why) => return Arc::new(Answer::fault(name, kind, Fault::Unaskable(why))),
         };
         let mut flight = {
             let mut state = self.shared.lock();
-            if let Some(answer) = state.fresh(&key, Instant::now()) {
+            if !renew && let Some(answer) = state.fresh(&key, Instant::now()) {
                 return answer;
             }
             match state.flights.get(&key) {
                 // A flight that crashed has no sender any more.
                 Some(flight) if flight.has_changed().is_ok() => flight.clone(),
                 _ => {
-                    let flight = self.depart(key.clone(), name.to_owned());
+                    let flight = self.depart(key.clone(), name.to_owned(), renew);
                     state.flights.insert(key.clone(), flight.clone());
                     flight
                 }
@@ -122,12 +124,12 @@ impl Cache {
     }
 
     /// Asks in a task of its own, so that an asker who goes away takes nothing from the others.
-    fn depart(&self, key: Key, name: String) -> Flight {
+    fn depart(&self, key: Key, name: String, renew: bool) -> Flight {
         let (sender, flight) = watch::channel(None);
         let (inner, shared) = (self.inner.clone(), self.shared.clone());
         tokio::spawn(async move {
             let answer = inner.query(&name, key.1).await;
-            sender.send_replace(Some(shared.land(key, answer)));
+            sender.send_replace(Some(shared.land(key, answer, renew)));
         });
         flight
     }
@@ -135,11 +137,19 @@ impl Cache {
 
 impl Source for Cache {
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
-        Box::pin(self.answer(name, kind))
+        Box::pin(self.answer(name, kind, false))
+    }
+
+    fn renew<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
+        Box::pin(self.answer(name, kind, true))
     }
 
     fn resolvers(&self) -> Vec<SocketAddr> {
         self.inner.resolvers()
+    }
+
+    fn pace(&self) -> Option<Pace> {
+        self.inner.pace()
     }
 }
 
@@ -149,8 +159,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a new answer, and gives the one to use: itself, or an older one in its stead.
-    fn land(&self, key: Key, answer: Arc<Answer>) -> Arc<Answer> {
+    /// Keeps a new answer, and gives the one to use: itself, or an older one in its stead unless one past it is wanted.
+    fn land(&self, key: Key, answer: Arc<Answer>, renew: bool) -> Arc<Answer> {
         let now = Instant::now();
         let mut state = self.lock();
         state.flights.remove(&key);
@@ -159,6 +169,9 @@ impl Shared {
             && !matches!(kept.answer.outcome, Outcome::Fault(_))
             && now < kept.until + self.limits.stale
         {
+            if renew {
+                return answer;
+            }
             kept.excused = now + Duration::from_secs(STALE_TTL.into());
             return kept.stale();
         }
@@ -389,6 +402,19 @@ mod tests {
         assert!(impatient.is_err());
         assert_eq!(askers.join_all().await, vec![Outcome::Records; 90]);
         assert_eq!(bench.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_to_know_how_things_stand_now_is_asked_for_anew() {
+        let bench = Bench::new(Limits::default());
+        let renew = || bench.cache.renew("nowhere.example.com", RecordType::Txt);
+        bench.ask("nowhere.example.com").await;
+        assert_eq!(renew().await.negative, Some(("example.com".into(), 60)), "as received, not as kept");
+        assert_eq!(bench.asked(), 2);
+        bench.fail(Some(Fault::ServFail));
+        assert_eq!(renew().await.outcome, Outcome::Fault(Fault::ServFail), "a fault is told, whatever is kept");
+        assert_eq!(bench.ask("nowhere.example.com").await.outcome, Outcome::NxDomain, "and takes nothing away");
+        assert_eq!(bench.asked(), 3);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 //! its deadline, come what may.
 
 use super::labels::Labels;
+use super::pace::{self, Pace, Turn};
 use super::wire::{self, Chain, Extended, Question, Received, Referral, Reply, Step};
 use super::{Answer, Fault, Outcome, Pending, RecordType, Source, zone::Mistake};
 use hickory_resolver::{proto::op::ResponseCode, system_conf::parse_resolv_conf};
@@ -47,6 +48,7 @@ pub struct Live {
     /// The server that answered last: it is asked first.
     favourite: AtomicUsize,
     gate: Semaphore,
+    pace: Option<Pace>,
 }
 
 /// Asks the resolvers of /etc/resolv.conf.
@@ -75,12 +77,17 @@ fn from_file(file: &Path) -> Result<Live, Mistake> {
 impl Live {
     fn new(servers: Vec<SocketAddr>, recursive: bool) -> Live {
         let (favourite, gate) = (AtomicUsize::new(0), Semaphore::new(MAX_QUESTIONS));
-        Live { servers, deadline: DEADLINE, recursive, favourite, gate }
+        Live { servers, deadline: DEADLINE, recursive, favourite, gate, pace: None }
     }
 
     /// Sets how long one question may take.
     pub fn deadline(self, deadline: Duration) -> Live {
         Live { deadline, ..self }
+    }
+
+    /// Lets no packet go but at this pace; what waits for its turn does not count against the deadline.
+    pub fn paced(self, pace: Pace) -> Live {
+        Live { pace: Some(pace), ..self }
     }
 
     async fn answer(&self, name: &str, kind: RecordType) -> Answer {
@@ -89,17 +96,18 @@ impl Live {
             Err(why) => return Answer::fault(name, kind, Fault::Unaskable(why)),
         };
         let start = Instant::now();
-        let deadline = start + self.deadline;
+        let mut deadline = start + self.deadline;
         let mut answer = Answer::new(asked.text(), kind, Outcome::Fault(Fault::Timeout));
         if let Ok(Ok(_permit)) = timeout_at(deadline, self.gate.acquire()).await {
-            self.walk(asked, deadline, &mut answer).await;
+            self.walk(asked, &mut deadline, &mut answer).await;
         }
-        answer.took = start.elapsed();
+        let waited = deadline - (start + self.deadline);
+        answer.took = start.elapsed().saturating_sub(waited);
         answer
     }
 
     /// Asks for the name, and for each name that a CNAME leads to if the server does not go there by itself.
-    async fn walk(&self, asked: Labels, deadline: Instant, answer: &mut Answer) {
+    async fn walk(&self, asked: Labels, deadline: &mut Instant, answer: &mut Answer) {
         let mut chain = Chain::new(asked.clone(), answer.kind);
         let mut next = asked;
         // The bits are claims about all of the answer.
@@ -135,7 +143,7 @@ impl Live {
 
     /// Asks one server, then the next whenever one failed or stays silent; the first usable reply wins. Without one, the
     /// first fault that says more than silence.
-    async fn race(&self, question: Arc<Question>, deadline: Instant) -> (Option<SocketAddr>, Result<Reply, Fault>) {
+    async fn race(&self, question: Arc<Question>, end: &mut Instant) -> (Option<SocketAddr>, Result<Reply, Fault>) {
         let first = self.favourite.load(Ordering::Relaxed);
         let count = self.servers.len();
         let mut waiting = (0..count).map(|index| (first + index) % count).peekable();
@@ -143,8 +151,13 @@ impl Live {
         let mut failed = (None, Fault::Timeout);
         loop {
             if let Some(index) = waiting.next() {
-                let (server, question, pace) = (self.servers[index], question.clone(), self.deadline / TRIES);
-                asked.spawn(async move { (index, exchange(server, &question, deadline, pace).await) });
+                let before = Instant::now();
+                let turn = pace::turn(self.pace.as_ref()).await;
+                *end += before.elapsed();
+                let (server, question, pace, deadline) =
+                    (self.servers[index], question.clone(), self.pace.clone(), *end);
+                let way = Way { server, gap: self.deadline / TRIES, pace };
+                asked.spawn(async move { (index, exchange(&way, turn, &question, deadline).await) });
             }
             let next = Instant::now() + self.deadline / TRIES;
             let done = tokio::select! {
@@ -174,14 +187,30 @@ impl Source for Live {
     fn resolvers(&self) -> Vec<SocketAddr> {
         if self.recursive { self.servers.clone() } else { Vec::new() }
     }
+
+    fn pace(&self) -> Option<Pace> {
+        self.pace.clone()
+    }
+}
+
+/// Whom to ask, and how often a packet is repeated.
+struct Way {
+    server: SocketAddr,
+    /// How long one packet is waited for.
+    gap: Duration,
+    /// The first packet had its turn; each further one waits for its own.
+    pace: Option<Pace>,
 }
 
 /// One question to one server; the reply, or why there is none. Ends at the deadline.
-async fn exchange(server: SocketAddr, question: &Question, deadline: Instant, pace: Duration) -> Result<Reply, Fault> {
+async fn exchange(way: &Way, mut turn: Option<Turn>, question: &Question, deadline: Instant) -> Result<Reply, Fault> {
     let mut edns = true;
     loop {
-        match converse(server, question, edns, deadline, pace).await? {
-            Received::FormErr if edns => edns = false,
+        match converse(way, turn.take(), question, edns, deadline).await? {
+            Received::FormErr if edns => {
+                edns = false;
+                turn = pace::turn(way.pace.as_ref()).await;
+            }
             received => return usable(received).map_err(|(fault, _)| fault),
         }
     }
@@ -201,17 +230,18 @@ fn usable(received: Received) -> Result<Reply, (Fault, Extended)> {
 
 /// One question put in one way, over UDP and, where the answer was cut, over TCP.
 async fn converse(
-    server: SocketAddr,
+    way: &Way,
+    turn: Option<Turn>,
     question: &Question,
     edns: bool,
     deadline: Instant,
-    pace: Duration,
 ) -> Result<Received, Fault> {
     let packet = question.encode(edns)?;
-    Ok(match over_udp(server, question, &packet, deadline, pace).await? {
+    Ok(match over_udp(way, turn, question, &packet, deadline).await? {
         // Silence over TCP is not silence: the server has an answer, and we cannot have it.
         Received::Truncated => {
-            timeout_at(deadline, over_tcp(server, question, &packet)).await.unwrap_or(Received::Truncated)
+            let _turn = pace::turn(way.pace.as_ref()).await;
+            timeout_at(deadline, over_tcp(way.server, question, &packet)).await.unwrap_or(Received::Truncated)
         }
         other => other,
     })
@@ -242,9 +272,16 @@ pub struct Direct {
     pub referral: Option<Referral>,
 }
 
-/// Asks this server alone and past every cache, for no longer than `patience`. Where nothing came in half of that time,
-/// or the question was not understood, it is asked without EDNS.
-pub async fn ask(server: SocketAddr, name: &str, kind: RecordType, role: Role, patience: Duration) -> Direct {
+/// Asks this server alone and past every cache, for no longer than `patience` beyond what it waits for its turns. Where
+/// nothing came in half of that time, or the question was not understood, it is asked without EDNS.
+pub async fn ask(
+    server: SocketAddr,
+    name: &str,
+    kind: RecordType,
+    role: Role,
+    patience: Duration,
+    pace: Option<Pace>,
+) -> Direct {
     let nothing = |answer| Direct { answer, without_edns: false, extended: Extended::new(), referral: None };
     let asked = match Labels::from_question(name) {
         Ok(asked) => asked,
@@ -252,11 +289,14 @@ pub async fn ask(server: SocketAddr, name: &str, kind: RecordType, role: Role, p
     };
     let mut question = Question::new(asked.clone(), kind, role != Role::Authoritative);
     question.unchecked = role == Role::Unchecked;
-    let (start, pace) = (Instant::now(), patience / (2 * TRIES));
+    let way = Way { server, gap: patience / (2 * TRIES), pace };
     let mut direct = nothing(Answer::new(asked.text(), kind, Outcome::Fault(Fault::Timeout)));
-    let mut received = converse(server, &question, true, start + patience / 2, pace).await;
+    let turn = pace::turn(way.pace.as_ref()).await;
+    let start = Instant::now();
+    let mut received = converse(&way, turn, &question, true, start + patience / 2).await;
     if matches!(received, Err(Fault::Timeout) | Ok(Received::FormErr)) {
-        let plain = converse(server, &question, false, start + patience, pace).await;
+        let turn = pace::turn(way.pace.as_ref()).await;
+        let plain = converse(&way, turn, &question, false, Instant::now() + patience / 2).await;
         if matches!(plain, Ok(Received::Reply(_) | Received::Referral(_))) {
             (received, direct.without_edns) = (plain, true);
         }
@@ -297,12 +337,13 @@ impl Direct {
 
 /// Sends until something comes that belongs to the question. The port is random, as the system gives it.
 async fn over_udp(
-    server: SocketAddr,
+    way: &Way,
+    mut turn: Option<Turn>,
     question: &Question,
     packet: &[u8],
     deadline: Instant,
-    pace: Duration,
 ) -> Result<Received, Fault> {
+    let server = way.server;
     let unreachable = |error: io::Error| Fault::Other(format!("{server} cannot be reached: {error}"));
     let any = match server {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -313,17 +354,40 @@ async fn over_udp(
     let mut buffer = vec![0; 4096];
     while Instant::now() < deadline {
         socket.send(packet).await.map_err(unreachable)?;
-        let until = deadline.min(Instant::now() + pace);
-        // The clock is looked at by itself too: a flood of strangers must not hold it up.
-        while Instant::now() < until {
-            let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await else { break };
-            match question.read(&buffer[..received.map_err(unreachable)?]) {
-                Received::Stranger => {}
-                other => return Ok(other),
-            }
+        drop(turn.take());
+        let until = deadline.min(Instant::now() + way.gap);
+        if let Some(received) = receive(&socket, question, &mut buffer, until).await {
+            return received.map_err(unreachable);
+        }
+        let (Some(pace), true) = (&way.pace, Instant::now() < deadline) else { continue };
+        tokio::select! {
+            // Whoever has a reply needs no turn.
+            biased;
+            Some(received) = receive(&socket, question, &mut buffer, deadline) => return received.map_err(unreachable),
+            leave = pace.turn() => turn = Some(leave),
         }
     }
     Err(Fault::Timeout)
+}
+
+/// What comes until then that belongs to the question.
+async fn receive(
+    socket: &UdpSocket,
+    question: &Question,
+    buffer: &mut [u8],
+    until: Instant,
+) -> Option<io::Result<Received>> {
+    // The clock is looked at by itself too: a flood of strangers must not hold it up.
+    while Instant::now() < until {
+        match timeout_at(until, socket.recv(buffer)).await.ok()? {
+            Err(error) => return Some(Err(error)),
+            Ok(length) => match question.read(&buffer[..length]) {
+                Received::Stranger => {}
+                other => return Some(Ok(other)),
+            },
+        }
+    }
+    None
 }
 
 async fn over_tcp(server: SocketAddr, question: &Question, packet: &[u8]) -> Received {
@@ -375,6 +439,42 @@ mod tests {
             if answered == Some(good) {
                 assert_eq!(live.servers[live.favourite.into_inner()], good, "asked first the next time");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_packet_goes_faster_than_its_pace_not_even_one_that_is_repeated() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let silent = socket.local_addr().expect("an address");
+        let pace = Pace::new(6);
+        let mut askers = JoinSet::new();
+        for asker in 0..4 {
+            let (pace, name) = (pace.clone(), format!("{asker}.example.com"));
+            let patience = Duration::from_millis(600);
+            askers.spawn(async move {
+                ask(silent, &name, RecordType::Txt, Role::Authoritative, patience, Some(pace)).await.answer.outcome
+            });
+        }
+        let mut arrived = Vec::new();
+        let mut buffer = [0; 512];
+        loop {
+            tokio::select! {
+                biased;
+                packet = socket.recv(&mut buffer) => {
+                    packet.expect("a packet");
+                    arrived.push(Instant::now());
+                }
+                done = askers.join_next() => match done {
+                    Some(outcome) => assert_eq!(outcome.expect("no panic"), Outcome::Fault(Fault::Timeout)),
+                    None => break,
+                },
+            }
+        }
+        // Each asks with EDNS and without, and repeats itself.
+        assert!(arrived.len() > 8, "{arrived:?}");
+        for at in &arrived {
+            let within = arrived.iter().filter(|other| *other >= at && **other - *at < Duration::from_secs(1)).count();
+            assert!(within <= 6, "{within} packets in a second");
         }
     }
 

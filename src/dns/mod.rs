@@ -13,6 +13,7 @@ mod generic;
 mod labels;
 pub mod live;
 mod master;
+pub mod pace;
 pub mod record;
 mod wire;
 pub mod zone;
@@ -254,9 +255,19 @@ pub trait Source: Send + Sync {
     /// Answers one question. `name` is without a final dot and may be any text, hostile included.
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a>;
 
+    /// As [`Source::query`], past what is kept of earlier answers.
+    fn renew<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
+        self.query(name, kind)
+    }
+
     /// The recursive resolvers behind it; none where no network is asked.
     fn resolvers(&self) -> Vec<SocketAddr> {
         Vec::new()
+    }
+
+    /// How fast it asks, and whoever asks others on its behalf; `None` for as fast as it can.
+    fn pace(&self) -> Option<pace::Pace> {
+        None
     }
 }
 
@@ -269,6 +280,16 @@ impl Dns {
     /// Asks one question. `name` may be any text; what cannot be asked is a [`Fault::Unaskable`].
     pub async fn query(&self, name: &str, kind: RecordType) -> Arc<Answer> {
         self.source.query(name, kind).await
+    }
+
+    /// As [`Dns::query`], past what is kept of earlier answers.
+    pub async fn renew(&self, name: &str, kind: RecordType) -> Arc<Answer> {
+        self.source.renew(name, kind).await
+    }
+
+    /// How fast others may be asked on its behalf.
+    pub fn pace(&self) -> Option<pace::Pace> {
+        self.source.pace()
     }
 
     /// The recursive resolvers that are asked in the end; none where answers come from files.

@@ -9,7 +9,7 @@ mod authoritative;
 use crate::{
     diagnose::{
         self, Placed,
-        case::{Case, Expected, Facts, Servers, Trial, Wanted},
+        case::{Asked, Case, Expected, Facts, Servers, Trial, Wanted},
     },
     dns::{Answer, Dns, Fault, Outcome},
     message::Header,
@@ -19,7 +19,8 @@ use crate::{
         standing::Standing,
     },
 };
-use authoritative::Purse;
+pub use authoritative::{Bounds, Reach};
+use authoritative::{Inquirer, PLENTY, Purse};
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 
@@ -45,6 +46,9 @@ pub const OFFLINE: Allowance = Allowance { questions: 4096, trials: 512, time: D
 
 /// The most names whose servers are asked in one round.
 const NAMES: usize = 4;
+
+/// What is left for the servers of a name before others are asked: its zone's NS, two addresses, and the two servers.
+const FOR_SERVERS: usize = 5;
 
 /// Rounds of asking: names found lead to further names, no more than this often. SPF allows ten records behind one
 /// another; a round finds one of them.
@@ -75,6 +79,7 @@ pub struct Inquiry {
     facts: Facts,
     left: Allowance,
     until: Instant,
+    bounds: Arc<Bounds>,
 }
 
 impl Inquiry {
@@ -86,6 +91,7 @@ impl Inquiry {
             facts: Facts::default(),
             left: allowance,
             until: Instant::now() + allowance.time,
+            bounds: Arc::new(Bounds { reach: Reach::Nobody, pace: None }),
         }
     }
 
@@ -107,9 +113,22 @@ impl Inquiry {
         self.facts.insert(answer, asked);
     }
 
-    /// May authoritative servers be asked? Never where the answers come from files.
-    pub fn live(&mut self, live: bool) {
-        self.facts.live = live && !self.dns.resolvers().is_empty();
+    /// Takes in what the authoritative servers of a name said a moment ago.
+    pub fn take_servers(&mut self, asked: Asked, servers: Arc<Servers>) {
+        self.facts.insert_servers(asked, servers);
+    }
+
+    /// May authoritative servers be asked, and which? Never where the answers come from files; at nobody's pace but that
+    /// of DNS itself.
+    pub fn live(&mut self, reach: Reach) {
+        let pace = self.dns.pace();
+        self.live_at(Bounds { reach, pace });
+    }
+
+    /// As [`Inquiry::live`], at this pace.
+    pub fn live_at(&mut self, bounds: Bounds) {
+        self.facts.live = bounds.reach != Reach::Nobody && !self.dns.resolvers().is_empty();
+        self.bounds = Arc::new(bounds);
     }
 
     /// What is known now.
@@ -142,7 +161,10 @@ impl Inquiry {
         if Instant::now() >= self.until {
             return false;
         }
-        wanted.answers.truncate(self.left.questions);
+        let few = self.left.questions < PLENTY;
+        // The servers decide between causes: what is wanted first (the siblings of a profile) and they come before the rest.
+        let kept = if few && !wanted.servers.is_empty() { FOR_SERVERS } else { 0 };
+        wanted.answers.truncate(self.left.questions.saturating_sub(kept));
         wanted.trials.truncate(self.left.trials);
         self.left.questions -= wanted.answers.len();
         self.left.trials -= wanted.trials.len();
@@ -164,11 +186,12 @@ impl Inquiry {
         }
         // Last, so that they get what the others leave over.
         let purse = Arc::new(Purse::new(self.left.questions));
-        for question in wanted.servers.into_iter().take(NAMES) {
+        // Several names would each use up what another one needs.
+        for question in wanted.servers.into_iter().take(if few { 1 } else { NAMES }) {
             let told = self.facts.known(&question).cloned();
-            let (dns, purse) = (self.dns.clone(), purse.clone());
+            let inquirer = Inquirer::new(self.dns.clone(), purse.clone(), self.bounds.clone());
             asked.spawn(async move {
-                let servers = authoritative::servers(dns, purse, question.clone(), told).await;
+                let servers = inquirer.servers(question.clone(), told).await;
                 Fetched::Servers(Arc::new(servers), question)
             });
         }
@@ -199,7 +222,7 @@ impl Inquiry {
 }
 
 enum Fetched {
-    Answer(Arc<Answer>, (String, crate::dns::RecordType)),
+    Answer(Arc<Answer>, Asked),
     Trial(Arc<spf::Outcome>, Trial),
-    Servers(Arc<Servers>, (String, crate::dns::RecordType)),
+    Servers(Arc<Servers>, Asked),
 }

@@ -4,12 +4,23 @@
 //! messages together; a copy that would be larger is dropped, and the finding says less. Of messages that failed,
 //! [`AT_ONCE`] are looked into at a time and [`WAITING`] wait; beyond that they are left, counted and said once.
 //! A diagnosis changes no verdict: it ends in an event of action `diagnose`.
+//!
+//! Where they decide between causes, the name servers of the key's zone are asked directly. Whoever wrote the message chose
+//! them: so only public addresses are asked ([`Reach`]), no faster than [`A_SECOND`] for all messages together, and what
+//! they said is remembered for [`REMEMBERED`].
 
 use super::state::{Active, Shared};
 use crate::{
-    diagnose::{Placed, case::Expected, finding::Effect, history::Published},
+    config::{NameServers, Settings},
+    diagnose::{
+        Placed,
+        case::{Asked, Expected, Servers},
+        finding::Effect,
+        history::Published,
+    },
+    dns::{RecordType, pace::Pace},
     event::{CauseEvent, Event},
-    inquire::{self, Inquiry},
+    inquire::{self, Bounds, Inquiry, Reach},
     message::Header,
     verify::{
         Word,
@@ -18,11 +29,15 @@ use crate::{
         spf::SpfResult,
     },
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 /// The most of one body that is kept for the diagnosis.
 const COPY: usize = 256 * 1024;
@@ -36,12 +51,24 @@ const AT_ONCE: usize = 2;
 /// Messages that wait for a diagnosis. Each holds its header, its verdicts and its copy.
 const WAITING: usize = 64;
 
+/// Packets in any second to name servers that the resolver did not ask for us: nobody can have us flood a third one.
+const A_SECOND: usize = 20;
+
+/// How long what the servers of a name said is good for further messages: those that come in one go. Longer, and what was
+/// mended meanwhile would still be called broken.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// Names whose servers are remembered.
+const NAMES: usize = 256;
+
 /// What all sessions share.
 pub struct Diagnosing {
     room: Arc<Room>,
     running: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     overrun: Arc<AtomicBool>,
+    pace: Pace,
+    servers: Mutex<HashMap<Asked, (Instant, Arc<Servers>)>>,
 }
 
 /// What is left for copies of bodies.
@@ -81,6 +108,8 @@ impl Default for Diagnosing {
             running: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::default(),
             overrun: Arc::default(),
+            pace: Pace::new(A_SECOND),
+            servers: Mutex::default(),
         }
     }
 }
@@ -124,6 +153,33 @@ impl Diagnosing {
     }
 }
 
+impl Diagnosing {
+    /// What the servers of a name said a moment ago.
+    fn recall(&self, asked: &Asked) -> Option<Arc<Servers>> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.get(asked).filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, servers)| servers.clone())
+    }
+
+    fn remember(&self, asked: Asked, said: Arc<Servers>) {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if servers.len() >= NAMES {
+            servers.retain(|_, (at, _)| at.elapsed() < REMEMBERED);
+        }
+        if servers.len() < NAMES && !said.answers.is_empty() {
+            servers.entry(asked).or_insert_with(|| (Instant::now(), said));
+        }
+    }
+}
+
+/// Whose servers may be asked under these settings.
+fn reach(settings: &Settings) -> Reach {
+    match settings.verify.name_servers {
+        NameServers::Public => Reach::Public(settings.trusted_networks.clone()),
+        NameServers::All => Reach::Everybody,
+        NameServers::None => Reach::Nobody,
+    }
+}
+
 /// Did something fail, or pass by luck?
 pub fn is_suspicious(verdicts: &Verdicts) -> bool {
     let dkim =
@@ -138,6 +194,17 @@ async fn look_into(shared: &Shared, active: &Active, mut expected: Expected, jud
     let standing = judged.verdicts.standing(&active.dns).await;
     let query = judged.envelope.query(&active.authserv_id, judged.at);
     let mut inquiry = Inquiry::new(&active.dns, query, inquire::MILTER);
+    let diagnosing = &shared.diagnosing;
+    inquiry.live_at(Bounds { reach: reach(&active.settings), pace: Some(diagnosing.pace.clone()) });
+    let keys = || {
+        let names = judged.verdicts.dkim.iter().filter_map(|result| result.signature.key_name());
+        names.map(|name| (name.to_ascii_lowercase(), RecordType::Txt))
+    };
+    for asked in keys() {
+        if let Some(servers) = diagnosing.recall(&asked) {
+            inquiry.take_servers(asked, servers);
+        }
+    }
     let message = inquire::Judged {
         header: &judged.header,
         body: judged.body.as_ref().and_then(Copy::whole),
@@ -146,7 +213,13 @@ async fn look_into(shared: &Shared, active: &Active, mut expected: Expected, jud
         at: judged.at,
         expected: &expected,
     };
-    let causes = causes(&inquiry.message(message).await);
+    let findings = inquiry.message(message).await;
+    for asked in keys() {
+        if let Some(servers) = inquiry.facts().known_servers(&asked) {
+            diagnosing.remember(asked, servers.clone());
+        }
+    }
+    let causes = causes(&findings);
     if !causes.is_empty() {
         shared.journal.write(&judged.event.diagnosis(causes));
     }

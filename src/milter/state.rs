@@ -3,14 +3,14 @@
 use super::diagnosing::Diagnosing;
 use crate::{
     config::{Domain, MAX_CONNECTIONS, Settings, Verifying},
-    dns::{self, Dns, cache, live},
+    dns::{self, Dns, cache, live, pace::Pace},
     event::{Journal, metrics::Metrics},
     key::{KeyMistake, PrivateKey},
     name::DomainName,
     provider::Profile,
     sign::{keys::Keys, selfcheck::Checked},
     signed::recorder::Recorder,
-    watch::{Basis, Recall, Watch},
+    watch::{self, Basis, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -33,6 +33,10 @@ pub struct Active {
     pub dns: Dns,
     /// The same resolver without what is kept of it, and with little patience: does it answer now?
     pub probe: Dns,
+    /// The same resolver for the watch: at its pace, and with what it keeps for itself.
+    watch: Dns,
+    /// How fast the watch asks, over all reloads.
+    pace: Pace,
     /// Who we are in Authentication-Results.
     pub authserv_id: String,
     /// Where is kept what was signed, if any domain asks for it.
@@ -65,16 +69,20 @@ impl Active {
     /// Settings with no key read yet, after those that were in force before.
     pub fn new(settings: Settings, before: Option<&Active>, host: &str, metrics: &Arc<Metrics>) -> Active {
         let source = |verify: &Verifying| (verify.resolver, verify.stale);
-        let (dns, probe) = match before {
+        let pace = before.map_or_else(|| Pace::new(watch::A_SECOND), |before| before.pace.clone());
+        let (dns, probe, watch) = match before {
             Some(before) if source(&before.settings.verify) == source(&settings.verify) => {
-                (before.dns.clone(), before.probe.clone())
+                (before.dns.clone(), before.probe.clone(), before.watch.clone())
             }
             _ => {
-                let measured = Measured { live: resolver(&settings.verify), metrics: metrics.clone() };
+                let measured = |live| Dns::new(Measured { live, metrics: metrics.clone() });
                 let stale = settings.verify.stale.unwrap_or(Duration::ZERO);
                 let limits = cache::Limits { stale, ..cache::Limits::default() };
-                let dns = Dns::new(cache::Cache::new(Dns::new(measured), limits));
-                (dns, Dns::new(resolver(&settings.verify).deadline(PROBE)))
+                let dns = Dns::new(cache::Cache::new(measured(resolver(&settings.verify)), limits));
+                let probe = Dns::new(resolver(&settings.verify).deadline(PROBE));
+                let watch = measured(resolver(&settings.verify).paced(pace.clone()).deadline(WATCH));
+                let limits = cache::Limits { entries: 2048, octets: 1 << 20, ..cache::Limits::default() };
+                (dns, probe, Dns::new(cache::Cache::new(watch, limits)))
             }
         };
         let authserv_id = settings.verify.authserv_id.clone().unwrap_or_else(|| host.to_owned());
@@ -83,7 +91,7 @@ impl Active {
             Some(known) if *known.settings() == settings.signed => known,
             _ => Arc::new(Recorder::start(settings.signed.clone())),
         });
-        Active { settings, keys: Keys::default(), dns, probe, authserv_id, recorder }
+        Active { settings, keys: Keys::default(), dns, probe, watch, pace, authserv_id, recorder }
     }
 }
 
@@ -103,12 +111,16 @@ impl Basis for Active {
     }
 
     fn dns(&self) -> Option<Dns> {
-        self.settings.watch.then(|| self.dns.clone())
+        self.settings.watch.then(|| self.watch.clone())
     }
 }
 
 /// How long a resolver may take to show that it answers: less than whoever watches the service waits.
 const PROBE: Duration = Duration::from_secs(2);
+
+/// How long a resolver may take to answer the watch, for which nothing waits. A second and a third one are asked in time
+/// even while each packet waits for its turn.
+const WATCH: Duration = Duration::from_secs(10);
 
 /// Name servers, and how long each of their answers took.
 struct Measured {
@@ -127,6 +139,10 @@ impl dns::Source for Measured {
 
     fn resolvers(&self) -> Vec<SocketAddr> {
         self.live.resolvers()
+    }
+
+    fn pace(&self) -> Option<Pace> {
+        self.live.pace()
     }
 }
 

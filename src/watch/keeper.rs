@@ -4,7 +4,6 @@ use super::{
     REMEMBERED, Readiness, State, Watch, Watched,
     kept::{Change, Kept},
     look::{Look, Seen},
-    pace::Pace,
     recall::Recall,
 };
 use crate::{
@@ -51,7 +50,7 @@ pub trait Basis: Send + Sync {
     fn keys(&self, domain: &Domain) -> Result<Vec<Arc<PrivateKey>>, KeyMistake>;
     /// The profile that a key belongs to.
     fn profile(&self, domain: &Domain, selector: &DomainName) -> Option<Arc<Profile>>;
-    /// Whom to ask; `None` if nobody may be asked.
+    /// Whom to ask, at the pace of the watch; `None` if nobody may be asked.
     fn dns(&self) -> Option<Dns>;
 }
 
@@ -83,7 +82,7 @@ impl Keeper {
             recall,
             journal,
             host,
-            pace: Pace::default(),
+            searching: None,
             keys: HashMap::new(),
             due: BinaryHeap::new(),
             looks: JoinSet::new(),
@@ -97,17 +96,27 @@ impl Keeper {
 /// A key by its domain and selector.
 type Name = (DomainName, DomainName);
 
+/// What a look came to.
+struct Looked {
+    name: Name,
+    /// Its number among the looks at this key.
+    number: usize,
+    recalled: Option<Vec<Published>>,
+    seen: Seen,
+}
+
 struct Rounds {
     watch: Arc<Watch>,
     current: Current,
     journal: Journal,
     recall: Recall,
     host: String,
-    pace: Pace,
+    /// The key whose name servers are asked though nothing is wrong: one at a time, so that nobody waits for it.
+    searching: Option<Name>,
     keys: HashMap<Name, Kept>,
     /// What is due when; an entry that is not the key's own time any more counts for nothing.
     due: BinaryHeap<Reverse<(Instant, Name)>>,
-    looks: JoinSet<(Name, Option<Vec<Published>>, Seen)>,
+    looks: JoinSet<Looked>,
     random: RandomState,
     looked: u64,
 }
@@ -123,9 +132,12 @@ impl Rounds {
             tokio::select! {
                 Some(domain) = arriving.recv() => self.arrive(&domain, clock::unix_seconds()),
                 Some(done) = self.looks.join_next() => match done {
-                    Ok((name, recalled, seen)) => self.conclude(&name, recalled, seen),
+                    Ok(looked) => self.conclude(looked),
                     // A look that died is made up for when its key is due again; see `start_looks`.
-                    Err(error) => tracing::error!("a look at a key record ended with a fault of ours: {error}"),
+                    Err(error) => {
+                        self.searching = None;
+                        tracing::error!("a look at a key record ended with a fault of ours: {error}");
+                    }
                 },
                 () = self.watch.reloaded.notified() => self.look_again(),
                 () = sleep_until(recall_at.unwrap_or(far)), if recall_at.is_some() => {
@@ -161,10 +173,15 @@ impl Rounds {
         kept.due = Instant::now() + Duration::from_secs(3600);
         self.due.push(Reverse((kept.due, name.clone())));
         let Some(dns) = basis.dns() else { return };
-        let (key, known, deep) = (kept.key.clone(), kept.known(), kept.is_doubtful());
+        kept.looks += 1;
+        let (number, key) = (kept.looks, kept.key.clone());
+        let search = kept.is_unsearched() && self.searching.is_none();
+        if search {
+            self.searching = Some(name.clone());
+        }
+        let before = kept.before(search);
         let (mut history, recalled) = (kept.history.clone(), kept.recalled);
-        let was_unready = kept.readiness.state == State::NotReady;
-        let (basis, pace, recall) = (basis.clone(), self.pace.clone(), self.recall.clone());
+        let (basis, recall) = (basis.clone(), self.recall.clone());
         self.looks.spawn(async move {
             let recalled = match recalled {
                 true => None,
@@ -177,13 +194,12 @@ impl Rounds {
             let seen = match ours {
                 Ok(Ok(ours)) => {
                     let at = clock::unix_seconds();
-                    let look = Look { domain, key, ours, profile, dns, history, at, known, deep, was_unready };
-                    look.look(&pace).await
+                    Look { domain, key, ours, profile, dns, history, at, before }.look().await
                 }
                 Ok(Err(why)) => Seen::Nothing { why, findings: Vec::new() },
                 Err(_) => Seen::Nothing { why: "the key could not be read".into(), findings: Vec::new() },
             };
-            (name, recalled, seen)
+            Looked { name, number, recalled, seen }
         });
     }
 
@@ -249,9 +265,11 @@ impl Rounds {
             }
         }
         let now = Instant::now();
+        // Those that were due already stay in front, or reloads that come quickly would never let the last ones be looked at.
+        self.due.clear();
         for (name, kept) in &mut self.keys {
-            kept.due = now;
-            self.due.push(Reverse((now, name.clone())));
+            kept.due = kept.due.min(now);
+            self.due.push(Reverse((kept.due, name.clone())));
         }
     }
 
@@ -280,11 +298,17 @@ impl Rounds {
     }
 
     /// Takes in what a look found.
-    fn conclude(&mut self, name: &Name, recalled: Option<Vec<Published>>, seen: Seen) {
+    fn conclude(&mut self, looked: Looked) {
+        let Looked { name, number, recalled, seen } = looked;
+        let name = &name;
+        if self.searching.as_ref() == Some(name) {
+            self.searching = None;
+        }
         let now = clock::unix_seconds();
         self.looked += 1;
         let jitter = (self.random.hash_one(self.looked) % 1000) as f64 / 1000.0;
-        let Some(kept) = self.keys.get_mut(name) else { return };
+        // Since then a reload may have put another key in force, and begun another look.
+        let Some(kept) = self.keys.get_mut(name).filter(|kept| kept.looks == number) else { return };
         if let Some(recalled) = recalled {
             kept.recall(recalled);
         }

@@ -1,13 +1,18 @@
 //! What is kept of one key between two looks, and what a look changes of it. Nothing here waits or writes.
 
-use super::{Readiness, State, look::Seen};
+use super::{
+    Readiness, State,
+    look::{Before, Seen},
+};
 use crate::{
     config::KeyRef,
     diagnose::{
         finding::{Effect, Finding},
         history::Published,
         register::{self, Family, propagation},
+        servers::Holders,
     },
+    dkim::record::Key,
     event::CauseEvent,
     name::DomainName,
 };
@@ -24,11 +29,16 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The longest pause while DNS gives no answer.
 const LONGEST_SILENCE: Duration = Duration::from_secs(900);
-/// A record that stays wrong is diagnosed again after this time: the servers around it may have changed.
-const DIAGNOSE_AGAIN: Duration = Duration::from_secs(900);
+/// What was diagnosed is diagnosed again after this time: the servers around the record may have changed. While nothing
+/// does, the time doubles.
+const DIAGNOSE_AGAIN: Duration = Duration::from_secs(60);
+/// Up to this.
+const DIAGNOSE_SELDOM: Duration = Duration::from_secs(6 * 3600);
+/// The name servers of a record that is ready are asked this often.
+const SEARCH_AGAIN: Duration = Duration::from_secs(86_400);
 /// So many looks without an answer are said; one or two are the weather.
 pub(super) const FAULTS: u32 = 3;
-/// So many looks without an extreme time to live, and it was mended.
+/// So many looks without an extreme time to live, and the name servers are asked whether it was mended.
 const MILD: u32 = 3;
 /// Causes that are kept.
 const MOST_CAUSES: usize = 5;
@@ -45,10 +55,16 @@ pub(super) struct Kept {
     pub(super) history: Vec<Published>,
     /// Has the store told what it knows of that?
     pub(super) recalled: bool,
+    /// The looks that began. One that began before the last one has nothing to say any more.
+    pub(super) looks: usize,
     /// What stood there at the last look.
     content: Option<String>,
-    /// When that was diagnosed.
-    diagnosed: Option<Instant>,
+    /// Our key then.
+    ours: Option<Key>,
+    /// When it was diagnosed, and for how long that holds.
+    diagnosed: Option<(Instant, Duration)>,
+    /// Who holds the record, as it was diagnosed.
+    holders: Option<Holders>,
     /// Looks without an answer, one after the other.
     faults: u32,
     /// Why there was none, when that was said.
@@ -90,8 +106,11 @@ impl Kept {
             due: Instant::now(),
             history: Vec::new(),
             recalled: false,
+            looks: 0,
             content: None,
+            ours: None,
             diagnosed: None,
+            holders: None,
             faults: 0,
             silence: Vec::new(),
             mild: 0,
@@ -100,22 +119,43 @@ impl Kept {
         }
     }
 
-    /// What stood there, if it was diagnosed lately.
-    pub(super) fn known(&self) -> Option<String> {
-        let lately = self.diagnosed.is_some_and(|at| at.elapsed() < DIAGNOSE_AGAIN);
-        self.content.clone().filter(|_| lately)
+    /// What the next look has to know. `search`: are the name servers to be asked even if nothing is wrong?
+    pub(super) fn before(&self, search: bool) -> Before {
+        let state = self.readiness.state;
+        let settled = self.diagnosed.is_some_and(|(at, holds)| at.elapsed() < holds);
+        let doubts = self.has_doubts();
+        Before {
+            content: self.content.clone(),
+            ours: self.ours.clone(),
+            settled,
+            // After a silence that lasts, and while the name servers are known to differ, too.
+            deep: search || self.faults + 1 == FAULTS || !settled && (doubts || self.is_extreme() && self.mild >= MILD),
+            state,
+            doubts,
+            holders: self.holders.clone(),
+            turn: self.looks,
+        }
     }
 
-    /// Is the next look to ask further, even if it finds nothing wrong? After a silence that lasts, and while the name
-    /// servers are known to differ.
-    pub(super) fn is_doubtful(&self) -> bool {
+    /// Is something known of the name servers of a record that is ready?
+    fn has_doubts(&self) -> bool {
         let of_servers = |cause: &CauseEvent| {
             register::find(&cause.cause).is_some_and(|cause| {
                 matches!(cause.family, Family::Dns | Family::Propagation) && cause != &propagation::TTL_OUT_OF_RANGE
             })
         };
-        self.faults + 1 == FAULTS
-            || self.readiness.state == State::Ready && self.readiness.causes.iter().any(of_servers)
+        self.readiness.state == State::Ready && self.readiness.causes.iter().any(of_servers)
+    }
+
+    /// Is its time to live known to be out of range?
+    fn is_extreme(&self) -> bool {
+        self.readiness.causes.iter().any(is_extreme)
+    }
+
+    /// Were the name servers of a record that may be sound not asked for long? Nobody waits for that.
+    pub(super) fn is_unsearched(&self) -> bool {
+        let lately = self.diagnosed.is_some_and(|(at, _)| at.elapsed() < SEARCH_AGAIN);
+        self.readiness.state != State::NotReady && !lately
     }
 
     /// Adds what the store knows of earlier days.
@@ -139,14 +179,28 @@ impl Kept {
     pub(super) fn take(&mut self, seen: Seen, now: u64, jitter: f64) -> Change {
         let (change, pause) = match seen {
             Seen::Nothing { why, findings } => self.unanswered(why, &findings),
-            Seen::Record { content, ours, ttl, ready, findings } => {
+            Seen::Record { content, key, ours, ttl, ready, found, findings, deep } => {
                 let changed = self.remember(&content, ours, now);
-                let pause = match ready {
-                    true => ttl.clamp(SHORTEST, LONGEST),
-                    false => ttl.clamp(doubled(self.unready, LONGEST_PAUSE), LONGEST_PAUSE),
+                self.ours = Some(key);
+                let pause = match (ready, found) {
+                    (true, true) => ttl.clamp(SHORTEST, LONGEST),
+                    // The resolver remembers something else; whoever holds the record may be asked at any time.
+                    (true, false) => ttl.clamp(SHORTEST, LONGEST_PAUSE),
+                    (false, _) => doubled(self.unready, LONGEST_PAUSE),
                 };
                 self.unready = if ready { 0 } else { self.unready.saturating_add(1) };
-                (Change { told: self.answered(ready, findings, now), content: changed }, pause)
+                let told = self.answered(ready, findings, deep.is_some(), now);
+                if let Some(holders) = deep {
+                    self.holders = holders;
+                    let before = self.diagnosed.filter(|_| !told).map(|(_, holds)| holds * 2);
+                    let holds = before.unwrap_or(DIAGNOSE_AGAIN).min(DIAGNOSE_SELDOM);
+                    self.diagnosed = Some((Instant::now(), holds));
+                }
+                let pause = match self.diagnosed {
+                    Some((_, holds)) if self.has_doubts() => pause.min(holds.max(SHORTEST)),
+                    _ => pause,
+                };
+                (Change { told, content: changed }, pause)
             }
         };
         // Past the end, so that no cache answers with what it kept.
@@ -169,24 +223,22 @@ impl Kept {
     }
 
     /// Takes in an answer; is there something to say?
-    fn answered(&mut self, ready: bool, findings: Option<Vec<Finding>>, now: u64) -> bool {
+    fn answered(&mut self, ready: bool, findings: Option<Vec<Finding>>, deep: bool, now: u64) -> bool {
         let was_silent = std::mem::take(&mut self.faults) >= FAULTS;
         let before = self.readiness.clone();
         let readiness = Arc::make_mut(&mut self.readiness);
         (readiness.asked, readiness.fault) = (Some(now), None);
         readiness.state = if ready { State::Ready } else { State::NotReady };
         if let Some(findings) = findings {
-            self.diagnosed = Some(Instant::now());
             let mut causes = causes(&findings);
-            let is_extreme = |cause: &CauseEvent| cause.cause == propagation::TTL_OUT_OF_RANGE.code;
             match causes.iter().any(is_extreme) {
                 true => self.mild = 0,
-                // A copy that a cache has kept for long shows a short time to live: one look proves nothing.
-                false => {
+                // A copy that a resolver has kept for long shows a short time to live, and none whether it was set so short.
+                false if !deep => {
                     self.mild = self.mild.saturating_add(1);
-                    let kept = before.causes.iter().find(|cause| is_extreme(cause) && self.mild < MILD);
-                    causes.extend(kept.cloned());
+                    causes.extend(before.causes.iter().find(|cause| is_extreme(cause)).cloned());
                 }
+                false => self.mild = 0,
             }
             readiness.causes = causes;
             let publish = findings.into_iter().filter(|finding| finding.effect == Effect::Breaks);
@@ -204,22 +256,7 @@ impl Kept {
     /// Writes what was seen into the history; is it something else than at the last look?
     fn remember(&mut self, content: &str, ours: bool, now: u64) -> bool {
         let name = format!("{}._domainkey.{}", self.key.selector, self.readiness.domain);
-        let history = &mut self.history;
-        // After a restart, what was seen last is what stood there.
-        let last = history.iter().max_by_key(|published| published.last).map(|published| published.record.clone());
-        let changed = self.content.as_deref().or(last.as_deref()) != Some(content);
-        match history.iter_mut().find(|published| published.record == content) {
-            Some(published) => {
-                published.last = now;
-                published.ours |= ours;
-                published.times += u64::from(changed);
-            }
-            None => history.push(Published { name, record: content.to_owned(), ours, first: now, last: now, times: 1 }),
-        }
-        if history.len() > MOST_RECORDS {
-            history.sort_by_key(|published| std::cmp::Reverse(published.last));
-            history.truncate(MOST_RECORDS);
-        }
+        let changed = remember(&mut self.history, self.content.as_deref(), &name, (content, ours), now);
         self.content = Some(content.to_owned());
         changed
     }
@@ -234,6 +271,43 @@ impl Kept {
     pub(super) fn is_silent(&self) -> bool {
         self.faults >= FAULTS
     }
+}
+
+/// Writes a content, and whether our key is in it, into the history of a name; is it something else than the last one?
+/// `last` is what the last look saw; after a restart, what was seen last is what stood there.
+pub(super) fn remember(
+    history: &mut Vec<Published>,
+    last: Option<&str>,
+    name: &str,
+    (content, ours): (&str, bool),
+    now: u64,
+) -> bool {
+    let latest = || history.iter().max_by_key(|published| published.last).map(|published| &*published.record);
+    let changed = last.or_else(latest) != Some(content);
+    match history.iter_mut().find(|published| published.record == content) {
+        Some(published) => {
+            published.last = now;
+            published.ours |= ours;
+            published.times += u64::from(changed);
+        }
+        None => history.push(Published {
+            name: name.to_owned(),
+            record: content.to_owned(),
+            ours,
+            first: now,
+            last: now,
+            times: 1,
+        }),
+    }
+    if history.len() > MOST_RECORDS {
+        history.sort_by_key(|published| std::cmp::Reverse(published.last));
+        history.truncate(MOST_RECORDS);
+    }
+    changed
+}
+
+fn is_extreme(cause: &CauseEvent) -> bool {
+    cause.cause == propagation::TTL_OUT_OF_RANGE.code
 }
 
 /// A pause that doubles.

@@ -2,13 +2,12 @@
 //!
 //! Signing tells [`Watch`] which domain it signs for and is told how the record stands, without ever waiting. Those that
 //! signed within [`REMEMBERED`] are looked at by one task of its own, at the pace of their records' times to live and never
-//! faster than DNS may be asked. What is seen goes into the history of published records (`event::store`), and each change
+//! faster than [`A_SECOND`]. What is seen goes into the history of published records (`event::store`), and each change
 //! is one event. A question without an answer changes nothing of what was known.
 
 mod keeper;
 mod kept;
 mod look;
-mod pace;
 mod recall;
 #[cfg(test)]
 mod tests;
@@ -30,6 +29,10 @@ use tokio::sync::{Notify, mpsc};
 
 /// A domain that has not signed for so long (7 days, in seconds) is no longer looked at.
 pub const REMEMBERED: u64 = 7 * 86_400;
+
+/// Packets in any second, for all domains together: a resolver does not notice it, and ten thousand records are asked for
+/// in nine minutes.
+pub const A_SECOND: usize = 20;
 
 /// Domains that wait to be looked at for the first time. One that finds no room comes again with its next message.
 const ARRIVING: usize = 4096;

@@ -5,7 +5,7 @@ use crate::{
     clock,
     config::{self, Place, Settings},
     dkim::KeyType,
-    dns::{Answer, Data, Dns, Fault, Outcome, Pending, Record, RecordType, Source},
+    dns::{Answer, Data, Dns, Fault, Outcome, Pending, Record, RecordType, Source, pace::Pace},
     event::{Action, Event, Journal, store::Archive, store::Filter},
     key::{KeyMistake, PrivateKey, generate},
     provider::Profile,
@@ -28,13 +28,15 @@ enum Stands {
 struct World {
     stands: Arc<Mutex<Stands>>,
     ttl: u32,
-    asked: Arc<Mutex<Vec<Instant>>>,
+    asked: Arc<Mutex<Vec<(Instant, String)>>>,
+    pace: Pace,
 }
 
 impl Source for World {
     fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
         Box::pin(async move {
-            self.asked.lock().expect("no test panics with the lock").push(Instant::now());
+            let _turn = self.pace.turn().await;
+            self.asked.lock().expect("no test panics with the lock").push((Instant::now(), name.to_owned()));
             let stands = self.stands.lock().expect("no test panics with the lock").clone();
             let mut answer = match stands {
                 Stands::Fault => Answer::fault(name, kind, Fault::ServFail),
@@ -94,7 +96,8 @@ impl Bench {
         let text: String =
             (0..domains).map(|number| format!("[domains.\"d{number}.example\"]\nselector = \"s\"\n")).collect();
         let settings = Settings::parse(&text, Path::new("/waxseal.toml")).expect("settings");
-        let world = World { stands: Arc::new(Mutex::new(stands)), ttl, asked: Arc::default() };
+        let world =
+            World { stands: Arc::new(Mutex::new(stands)), ttl, asked: Arc::default(), pace: Pace::new(A_SECOND) };
         let ground = Arc::new(Ground { settings, dns: Dns::new(world.clone()) });
         let journal = Journal::new(&config::Log { json: false, level: tracing::Level::ERROR });
         let place = store.map(|path| Place::Sqlite(path.to_owned()));
@@ -121,8 +124,13 @@ impl Bench {
         *self.world.stands.lock().expect("no test panics with the lock") = stands;
     }
 
-    fn asked(&self) -> Vec<Instant> {
+    fn asked(&self) -> Vec<(Instant, String)> {
         self.world.asked.lock().expect("no test panics with the lock").clone()
+    }
+
+    /// How often somebody asked for keys themselves.
+    fn looks(&self) -> usize {
+        self.asked().iter().filter(|(_, name)| name.starts_with("s.")).count()
     }
 
     fn states(&self) -> Vec<State> {
@@ -160,14 +168,14 @@ async fn only_who_signs_is_asked_for_and_nobody_asks_too_fast() {
     }
     sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.states(), vec![State::Ready; 300]);
-    let asked = bench.asked();
-    assert_eq!(asked.len(), 300, "once each");
+    assert_eq!(bench.looks(), 300, "once each");
+    let asked: Vec<Instant> = bench.asked().into_iter().map(|(at, _)| at).collect();
     for at in &asked {
         let within = asked.iter().filter(|other| *other >= at && **other - *at < Duration::from_secs(1)).count();
         assert!(within <= 20, "{within} questions in a second");
     }
     sleep(Duration::from_secs(3600)).await;
-    let rounds = bench.asked().len() / 300;
+    let rounds = bench.looks() / 300;
     assert!((10..=12).contains(&rounds), "{rounds} rounds of a time to live of 300 s in an hour");
     // Nobody of them signed for a week.
     for watched in bench.watch.domains.read().expect("unharmed").values() {
@@ -193,12 +201,12 @@ async fn each_change_is_said_once_and_a_fault_changes_nothing() {
     let told = bench.signs(0).expect("not ready");
     assert_eq!(told.causes[0].cause, "dkim-record-deleted");
     assert_eq!(told.publish.as_ref().map(|publish| publish.value.clone()), Some(OURS.public_record()));
-    let before = bench.asked().len();
+    let before = bench.looks();
     bench.stands(Stands::Fault);
     sleep(Duration::from_secs(20_000)).await;
     let told = bench.signs(0).expect("what was known holds");
     assert!(told.fault.is_some() && told.state == State::NotReady, "{told:?}");
-    let asked = bench.asked().len() - before;
+    let asked = bench.looks() - before;
     assert!((20..60).contains(&asked), "{asked} questions in five hours of silence");
     bench.stands(Stands::Text(generate(KeyType::Rsa).expect("a key").key.public_record()));
     sleep(Duration::from_secs(2000)).await;
@@ -257,4 +265,36 @@ async fn contents_that_come_in_turns_are_named() {
     assert_eq!(readiness.state, State::Ready);
     let causes: Vec<&str> = readiness.causes.iter().map(|cause| cause.cause.as_str()).collect();
     assert_eq!(causes, ["dkim-results-alternate"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_records_that_are_wrong_hold_up_nobody_else() {
+    let bench = Bench::start(400, Stands::Nothing, 300, None);
+    (0..300).for_each(|number| assert_eq!(bench.signs(number), None));
+    sleep(Duration::from_secs(20)).await;
+    bench.stands(right());
+    let began = Instant::now();
+    (300..400).for_each(|number| assert_eq!(bench.signs(number), None));
+    while bench.states() != vec![State::Ready; 400] {
+        sleep(Duration::from_secs(1)).await;
+        assert!(began.elapsed() < Duration::from_secs(600), "{:?}", bench.states());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_that_come_quickly_leave_nobody_out() {
+    let bench = Bench::start(150, right(), 3600, None);
+    (0..150).for_each(|number| assert_eq!(bench.signs(number), None));
+    sleep(Duration::from_secs(60)).await;
+    // A round takes seven seconds.
+    for _ in 0..12 {
+        bench.watch.reload();
+        sleep(Duration::from_secs(3)).await;
+    }
+    let asked = bench.asked();
+    for number in 0..150 {
+        let name = format!("s._domainkey.d{number}.example");
+        let looks = asked.iter().filter(|(_, asked)| *asked == name).count();
+        assert!(looks > 1, "{name} was looked at {looks} times");
+    }
 }

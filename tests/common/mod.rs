@@ -15,6 +15,7 @@ pub mod differential;
 pub mod faults;
 pub mod forge;
 pub mod hostile;
+pub mod internet;
 pub mod mail;
 pub mod mutate;
 pub mod network;

@@ -14,7 +14,7 @@ use crate::{
         Answer, Data, Dns, Fault, Outcome, RecordType,
         budget::{self, Budget},
     },
-    inquire::{Allowance, Inquiry},
+    inquire::{Allowance, Inquiry, Reach},
     message::Header,
     name::DomainName,
     verify::{
@@ -87,7 +87,7 @@ impl Examiner {
         let envelope = self.envelope(&domain);
         let mut inquiry = Inquiry::new(&self.dns, envelope.query("localhost", self.at), self.allowance);
         inquiry.know(&verdicts);
-        inquiry.live(self.live);
+        inquiry.live(if self.live { Reach::Everybody } else { Reach::Nobody });
         // As of mail of the domain that nobody signed yet.
         let standing = Standing { aligned: Vec::new(), spf_aligned: Aligned::Yes, authenticates: false };
         let findings = inquiry

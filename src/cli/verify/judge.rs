@@ -15,7 +15,7 @@ use crate::{
         Dns, Fault, Outcome,
         budget::{self, Budget},
     },
-    inquire::{self, Allowance, Inquiry},
+    inquire::{self, Allowance, Inquiry, Reach},
     message::{Header, Message},
     name::DomainName,
     verify::{
@@ -129,7 +129,7 @@ impl Judge {
     ) -> Vec<Placed> {
         let query = envelope.query(&self.authserv_id, self.at);
         let mut inquiry = Inquiry::new(&self.dns, query, self.allowance);
-        inquiry.live(self.live);
+        inquiry.live(if self.live { Reach::Everybody } else { Reach::Nobody });
         let judged = inquire::Judged {
             header: &message.header,
             body: Some(message.body),
