@@ -24,8 +24,13 @@ fn good() -> Zone {
     dmarc().txt(KEY, &RSA_2048.record())
 }
 
-/// A name that leads to itself: DNS has no answer.
+/// A name for whose TXT records DNS has no answer.
 fn unanswered(zone: Zone, name: &str) -> Zone {
+    zone.line(&format!(";waxseal-outcome {name}. TXT timeout"))
+}
+
+/// A name that leads to itself: that has no answer either, and stays so until somebody mends it.
+fn circle(zone: Zone, name: &str) -> Zone {
     zone.line(&format!("{name}. 60 IN CNAME loop.{name}.")).line(&format!("loop.{name}. 60 IN CNAME {name}."))
 }
 
@@ -136,6 +141,7 @@ fn the_exit_status_says_whether_dns_is_to_blame() {
         word("authenticates", sign(&signer()), &good(), "pass", "0"),
         word("fails", body_changed(&sign(&signer())), &good(), "fail", "1"),
         word("no key to be had", sign(&signer()), &silent, "temperror", "75").want("/dmarc/result", "temperror"),
+        word("aliases in a circle", sign(&signer()), &circle(dmarc(), KEY), "temperror", "1"),
         word("no policy to be had", sign(&signer()), &no_policy, "pass", "75"),
         word("no policy to be had, and failed", body_changed(&sign(&signer())), &no_policy, "fail", "1"),
         from(word("SPF passes meanwhile", sign(&signer()), &spf(silent.clone()), "temperror", "0"), "192.0.2.1"),
