@@ -8,13 +8,15 @@ use common::{
     waxseal::{Home, Waxseal},
 };
 use indymilter_test::{EomAction, MacroStage, Status, TestConnection};
-use std::{fs, sync::Arc};
-use tokio::sync::Barrier;
+use std::{fs, sync::Arc, time::Duration};
+use tokio::{sync::Barrier, task::JoinSet};
 use waxseal::message::{Field, Message};
 
 const CONCURRENT: usize = 64;
 /// What all of them together may take beyond the idle process.
 const MOST: u64 = 32 << 20;
+/// How long a busy host may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// What Postfix sends at once.
 const PIECE: usize = 65_535;
 
@@ -65,8 +67,9 @@ fn peak(pid: u32) -> u64 {
 
 /// Sends one message as Postfix does; in the middle and before its end it waits for the others.
 async fn send(address: String, message: Arc<Large>, together: Arc<Barrier>) {
-    let mut connection =
-        TestConnection::configure().exact_leading_space(true).open_tcp(address).await.expect("a connection");
+    let connection =
+        TestConnection::configure().exact_leading_space(true).read_timeout(PATIENCE).write_timeout(PATIENCE);
+    let mut connection = connection.open_tcp(address).await.expect("a connection");
     connection.connect("client.example", [192, 0, 2, 7]).await.expect("connect");
     connection.helo("client.example").await.expect("helo");
     connection.mail(["<a@sender.example>"]).await.expect("mail");
@@ -93,14 +96,14 @@ async fn send(address: String, message: Arc<Large>, together: Arc<Barrier>) {
 
 async fn send_all(address: &str, messages: &[Arc<Large>], count: usize) {
     let together = Arc::new(Barrier::new(count));
-    let sent: Vec<_> = (0..count)
-        .map(|number| {
-            let message = messages[number % messages.len()].clone();
-            tokio::spawn(send(address.to_owned(), message, together.clone()))
-        })
-        .collect();
-    for one in sent {
-        one.await.expect("it was sent and verified");
+    let mut sent = JoinSet::new();
+    for number in 0..count {
+        let message = messages[number % messages.len()].clone();
+        sent.spawn(send(address.to_owned(), message, together.clone()));
+    }
+    // Whoever fails first ends the test: the others would wait for him forever.
+    while let Some(one) = sent.join_next().await {
+        one.expect("it was sent and verified");
     }
 }
 
