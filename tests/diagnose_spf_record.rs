@@ -405,6 +405,8 @@ fn the_providers_include() {
     let said = judge(&hosts.txt("example.com", &format!("v=spf1 {full}-all")), &["--provider", "ncloud"]);
     said.leads("spf-provider-include-missing", "certain");
     assert!(published(&said, "spf-provider-include-missing").starts_with("v=spf1 include:email.ncloud.com a:h1"));
+    let first = &said.finding("spf-provider-include-missing")["fix"][0];
+    assert!(first.as_str().is_some_and(|step| step.starts_with("make room first")), "{first}");
     // An include that leads nowhere stands in its place.
     let said = judge(&zone().txt("example.com", "v=spf1 include:ncloud.example ~all"), &["--provider", "ncloud"]);
     said.leads("spf-include-no-record", "certain");

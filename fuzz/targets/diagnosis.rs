@@ -10,11 +10,8 @@ use super::{
 };
 use std::{ops::Range, sync::Arc, time::Duration};
 use waxseal::{
-    diagnose::{
-        self, report,
-        case::{Case, Expected},
-    },
-    inquire::{Allowance, Inquiry},
+    diagnose::{case::Expected, report},
+    inquire::{Allowance, Inquiry, Judged},
     message::Message,
     provider::Profiles,
 };
@@ -39,24 +36,16 @@ pub fn run(data: &[u8]) {
     wait(async {
         let verdicts = verify(&zone.dns, &envelope, &message, &[message.body]).await;
         let standing = verdicts.standing(&zone.dns).await;
-        let aligned: Vec<Option<bool>> = standing.aligned.iter().map(|aligned| aligned.known()).collect();
         let mut inquiry = Inquiry::new(&zone.dns, envelope.query("mx.example.net", super::NOW), ALLOWANCE);
-        inquiry.know(&verdicts);
-        let findings = inquiry
-            .settle(|facts| {
-                diagnose::diagnose(&Case {
-                    header: &message.header,
-                    body: Some(message.body),
-                    verdicts: &verdicts,
-                    aligned: &aligned,
-                    spf_aligned: standing.spf_aligned.known(),
-                    authenticates: standing.authenticates,
-                    at: super::NOW,
-                    expected: &expected,
-                    facts,
-                })
-            })
-            .await;
+        let judged = Judged {
+            header: &message.header,
+            body: Some(message.body),
+            verdicts: &verdicts,
+            standing: &standing,
+            at: super::NOW,
+            expected: &expected,
+        };
+        let findings = inquiry.message(judged).await;
         assert!(standing.authenticates || !findings.is_empty(), "what does not authenticate has a cause");
         let primary = findings.iter().filter(|placed| placed.primary).count();
         assert!(standing.authenticates || primary > 0, "one cause leads");

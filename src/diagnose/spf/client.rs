@@ -179,6 +179,12 @@ fn include_missing(judged: &Judged<'_>, outcome: &Outcome, sight: Sight<'_>, rec
         .breaks(&causes::PROVIDER_INCLUDE_MISSING, confidence, claim)
         .dns("the TXT records", sight.answer)
         .text("tried", shown);
+    let finding = match too_many {
+        true => finding.fix(
+            "make room first: take out a term that asks DNS and whose hosts no longer send, or name their addresses",
+        ),
+        false => finding,
+    };
     Some(finding.repaired(sight, &merged))
 }
 
