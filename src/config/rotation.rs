@@ -9,7 +9,11 @@ use super::{
     Domain, KeyRef, Mistake, Mistakes, Settings, key_file_name, kind,
     reader::{Reader, Section},
 };
-use crate::{dkim::KeyType, key::Inspector, key::Record, name::DomainName};
+use crate::{
+    dkim::KeyType,
+    key::{Inspector, Record},
+    name::DomainName,
+};
 use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
