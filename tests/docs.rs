@@ -176,6 +176,9 @@ fn run_ours(home: &Path, zone: &Path, arguments: &str) {
     match subcommand[..] {
         ["config", "init"] => command.arg("--dir").arg(&there).arg("--dns").arg(zone),
         ["config", "check"] => command.arg("--config").arg(there.join("waxseal.toml")),
+        ["keygen"] if arguments.contains("--rotate") => {
+            command.arg("--config").arg(rotating(home)).arg("--dns").arg(zone)
+        }
         ["keygen"] => command.arg("--dns").arg(zone),
         // The service would have made the store by then: an event of a log stands in for it.
         ["log", ..] => {
@@ -186,6 +189,19 @@ fn run_ours(home: &Path, zone: &Path, arguments: &str) {
         _ => panic!("teach this test how to run: {arguments}"),
     };
     run(&mut command);
+}
+
+/// Settings of a domain whose selector can change.
+fn rotating(home: &Path) -> PathBuf {
+    let keys = home.join("rotating-keys");
+    std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700).create(&keys).expect("a folder");
+    let key = waxseal::key::generate(waxseal::dkim::KeyType::Rsa).expect("a key");
+    key.write(&keys.join("example.com.mail.pem")).expect("written");
+    let file = home.join("rotating.toml");
+    let text = "key_directory = \"rotating-keys\"\nrotation.path = \"rotations\"\n\
+                [domains.\"example.com\"]\nselector = \"mail\"\n";
+    fs::write(&file, text).expect("written");
+    file
 }
 
 fn names_what_exists(line: &str) {

@@ -5,11 +5,13 @@
 use super::{
     Exit, Mistake, output,
     publish::{self, Look, Place},
+    rotate::{self, Order},
 };
 use crate::{
     config,
     dkim::KeyType,
-    key::{self, GenerateError, Inspector, NewKey, Record, RecordForm},
+    key::{self, GenerateError, Inspector, NewKey, PrivateKey, Record, RecordForm},
+    name::DomainName,
 };
 use std::{
     fs::{self, DirBuilder},
@@ -21,6 +23,9 @@ use std::{
 /// The arguments.
 #[derive(clap::Args)]
 pub struct Options {
+    /// The domain that signs
+    #[arg(long, value_name = "NAME", value_parser = publish::name, required_unless_present = "rotate")]
+    domain: Option<DomainName>,
     #[command(flatten)]
     place: Place,
     /// The folder for the key file, {domain}.{selector}.pem
@@ -34,11 +39,13 @@ pub struct Options {
     ed25519: bool,
     #[command(flatten)]
     look: Look,
+    #[command(flatten)]
+    order: Order,
 }
 
 /// How the record is printed.
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
+pub enum Format {
     Dns,
     Strings,
     Single,
@@ -48,24 +55,29 @@ enum Format {
 /// Makes the key and prints the record.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
     let place = &options.place;
+    if let Some(domain) = &options.order.rotate {
+        let selector = place.selector.as_ref();
+        return rotate::run(&options.order, domain, options.ed25519, selector, options.format, &options.look);
+    }
+    let Some(domain) = &options.domain else { return Err(Mistake::new("a domain is needed: give --domain")) };
     let chosen = place.choose()?;
     let algorithm = if options.ed25519 { KeyType::Ed25519 } else { KeyType::Rsa };
     chosen.admits(algorithm)?;
-    let path = options.out.join(config::key_file_name(&place.domain, &chosen.selector));
+    let path = options.out.join(config::key_file_name(domain, &chosen.selector));
     refuse_existing(&path)?;
-    let name = place.name(&chosen.selector)?;
+    let name = publish::record_name(&chosen.selector, domain)?;
     let look_note = options.look.at(&name)?;
     make_folder(&options.out)?;
     let new = make_key(&path, algorithm)?;
     let record = Record { name, value: new.key.public_record() };
     let written = match options.format {
         Some(format) => {
-            output::say(describe(&path, &new));
+            output::say(describe(&path, &new.key));
             output::write(record.write(format.form()) + "\n")
         }
         None => output::write(format!(
             "{}\npublish at {}, type TXT, one record, in the form that your DNS takes\n\n{}",
-            describe(&path, &new),
+            describe(&path, &new.key),
             record.name,
             publish::all_forms(&record)
         )),
@@ -87,7 +99,8 @@ pub fn kept(mistake: &Mistake, path: &Path, record: &Record) -> Mistake {
 }
 
 impl Format {
-    fn form(self) -> RecordForm {
+    /// The form of the record.
+    pub fn form(self) -> RecordForm {
         match self {
             Format::Dns => RecordForm::Zone,
             Format::Strings => RecordForm::Strings,
@@ -97,9 +110,8 @@ impl Format {
     }
 }
 
-/// One line about a new key.
-pub fn describe(path: &Path, new: &NewKey) -> String {
-    let key = &new.key;
+/// One line about a key.
+pub fn describe(path: &Path, key: &PrivateKey) -> String {
     format!(
         "key in {} ({}, {} bits, fingerprint {}, mode 0600)",
         path.display(),

@@ -14,6 +14,7 @@ mod log;
 mod output;
 mod paint;
 mod publish;
+mod rotate;
 mod run;
 mod sign;
 mod source;

@@ -22,12 +22,9 @@ use std::{
 /// How long the look-up may take: people wait for it, and it is a precaution, not the work.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Whose key, and under which selector.
+/// Under which selector.
 #[derive(clap::Args)]
 pub struct Place {
-    /// The domain that signs
-    #[arg(long, value_name = "NAME", value_parser = name)]
-    pub domain: DomainName,
     /// The environment at the provider: private, financial or public
     #[arg(long, value_name = "ENV")]
     pub environment: Option<String>,
@@ -100,13 +97,12 @@ impl Place {
         };
         Err(format!("{what}; those of {} that exist: {}", profile.name, profile.listed_places()))
     }
+}
 
-    /// Where the record of a key under this selector stands.
-    pub fn name(&self, selector: &DomainName) -> Result<DomainName, Mistake> {
-        Record::dkim_name(selector, &self.domain).map_err(|error| {
-            Mistake::new(format!("{selector}._domainkey.{} cannot stand in DNS: {error}", self.domain))
-        })
-    }
+/// Where the record of a key of this domain, under this selector, stands.
+pub fn record_name(selector: &DomainName, domain: &DomainName) -> Result<DomainName, Mistake> {
+    Record::dkim_name(selector, domain)
+        .map_err(|error| Mistake::new(format!("{selector}._domainkey.{domain} cannot stand in DNS: {error}")))
 }
 
 impl Chosen {
@@ -159,6 +155,11 @@ impl Look {
             Ok(answer) => self.judge(name, &answer),
             Err(_) => Ok(Some(could_not_look(name, "no answer in time"))),
         }
+    }
+
+    /// The resolver that was named.
+    pub fn resolver(&self) -> Option<SocketAddr> {
+        self.resolver
     }
 
     /// A resolver that is not there is no mistake; a master file that cannot be read is one.
@@ -236,7 +237,8 @@ fn could_not_look(name: &DomainName, why: &str) -> String {
     format!("could not look whether another key stands at {name} ({why}): make sure before you publish")
 }
 
-fn name(text: &str) -> Result<DomainName, NameError> {
+/// A name of DNS, as an argument.
+pub fn name(text: &str) -> Result<DomainName, NameError> {
     DomainName::new(text)
 }
 

@@ -1,8 +1,8 @@
 //! The defaults, each with its reason where it is not plain. `conf/waxseal.toml` states the same; a test compares them.
 
 use super::{
-    DEFAULT_FILE, Http, Limits, Listener, Log, Mode, Network, SenderRule, Settings, Signed, Signing, Socket, Store,
-    Verifying, WhenNotReady, signed::Diagnostics,
+    DEFAULT_FILE, Http, Limits, Listener, Log, Mode, Network, Rotation, SenderRule, Settings, Signed, Signing, Socket,
+    Store, Verifying, WhenNotReady, signed::Diagnostics,
 };
 use crate::{dkim::Canon, provider::Profiles};
 use std::{
@@ -125,6 +125,9 @@ impl Default for Settings {
             signed: Signed::default(),
             http: Http::default(),
             watch: true,
+            rotation: Rotation::default(),
+            rotations: Vec::new(),
+            configured: HashMap::new(),
             limits: Limits::default(),
         }
     }

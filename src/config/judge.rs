@@ -49,7 +49,11 @@ impl Settings {
 
     /// What is wrong with a key, at the line of its domain.
     pub fn key_mistake(&self, domain: &Domain, mistake: &KeyMistake) -> Mistake {
-        self.mistake(Some(domain.line), mistake.to_string())
+        let how = match self.configured.contains_key(&domain.name) {
+            true => " (its key was rotated; `waxseal config show` says how far)",
+            false => "",
+        };
+        self.mistake(Some(domain.line), format!("{mistake}{how}"))
     }
 
     /// What is wrong with a socket, at the line of its listener.
@@ -75,6 +79,7 @@ impl Settings {
         }
         doubts.extend(self.unwatched());
         doubts.extend(self.legacy_selectors());
+        doubts.extend(self.rotation_doubts());
         doubts
     }
 
@@ -152,7 +157,7 @@ impl Settings {
         Some(self.listener_mistake(listener, &what))
     }
 
-    fn mistake(&self, line: Option<usize>, what: String) -> Mistake {
+    pub(super) fn mistake(&self, line: Option<usize>, what: String) -> Mistake {
         let file = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
         Mistake { file, line, what }
     }

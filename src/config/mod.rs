@@ -14,6 +14,7 @@ mod listener;
 mod mistake;
 mod read;
 mod reader;
+mod rotation;
 mod signed;
 mod store;
 mod verify;
@@ -23,6 +24,7 @@ pub use http::Http;
 pub use judge::{NO_MEMBER, group_id, own_group};
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Shown;
+pub use rotation::{Rotating, Rotation};
 pub use signed::{DEFAULT_PATH as DEFAULT_SIGNED, Diagnostics, Signed};
 pub use store::{Place, Store, Url};
 pub use verify::{Action, Actions, NameServers, Verifying};
@@ -78,6 +80,12 @@ pub struct Settings {
     pub http: Http,
     /// Are the published records of the domains that sign looked at?
     pub watch: bool,
+    /// How keys are rotated.
+    pub rotation: Rotation,
+    /// The rotations that are in force.
+    pub rotations: Vec<Rotating>,
+    /// The entries of the settings file of which a rotation replaced a key: see [`Settings::rotate`].
+    pub configured: HashMap<DomainName, Arc<Domain>>,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -258,9 +266,11 @@ pub struct Limits {
 }
 
 impl Settings {
-    /// Reads a settings file. Where there is none, the mistake says how to make one.
+    /// Reads a settings file, and the rotations beside it. Where there is no file, the mistake says how to make one.
     pub fn load(path: &Path) -> Result<Settings, Mistakes> {
-        Settings::parse(&read_text(path)?, &absolute(path))
+        let mut settings = Settings::parse(&read_text(path)?, &absolute(path))?;
+        settings.rotate(Rotating::read_all(&settings.rotation.path)?);
+        Ok(settings)
     }
 
     /// Reads the text of a settings file; relative paths start at the folder of `path`, which should be absolute.
@@ -270,7 +280,9 @@ impl Settings {
 
     /// Reads a settings file as [`Settings::load`] does, and gives every setting with its value and its origin too.
     pub fn explain(path: &Path) -> Result<(Settings, Vec<Shown>), Mistakes> {
-        read::read(&read_text(path)?, &absolute(path), true)
+        let (mut settings, shown) = read::read(&read_text(path)?, &absolute(path), true)?;
+        settings.rotate(Rotating::read_all(&settings.rotation.path)?);
+        Ok((settings, shown))
     }
 
     /// Does any domain ask for a record of what is signed?

@@ -5,10 +5,10 @@ use super::{
     defaults::{DRAIN_RANGE, EXPIRE_RANGE, IDLE_RANGE, KEY_DIRECTORY, NEVER_SIGNED},
     domain, http, kind, listener,
     reader::{Reader, Section},
-    signed, store, verify,
+    rotation, signed, store, verify,
 };
 use crate::provider::Profiles;
-use std::{path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 use toml::de::DeTable;
 
 /// No header of real mail is longer than this allows for, in octets; less would refuse ordinary mail.
@@ -52,6 +52,7 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
     let signed = signed::read(reader, root);
     let http = http::read(reader, root);
     let watch = watch(reader, root);
+    let rotation = rotation::read(reader, root);
     let limits = limits(reader, root);
     let domains = domain::all(reader, root, &profiles, &key_directory);
     Settings {
@@ -69,6 +70,9 @@ fn all(reader: &mut Reader<'_>, root: &mut Section<'_>, file: &Path) -> Settings
         signed,
         http,
         watch,
+        rotation,
+        rotations: Vec::new(),
+        configured: HashMap::new(),
         limits,
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing here knows how it will look. A store that fails is a text that says so; the domains need no store.
 
 use crate::{
-    config::{Domain, Settings},
+    config::{Domain, Rotating, Settings},
     event::{
         Action, Event,
         store::{Archive, CauseCount, DomainCount, Fault, Filter, Slot},
@@ -74,6 +74,8 @@ pub(super) struct Key {
     pub readiness: Option<Arc<Readiness>>,
     /// The record that has to be there, or why the key cannot be read.
     pub record: Result<Record, String>,
+    /// How far its rotations are.
+    pub rotations: Vec<String>,
 }
 
 impl Period {
@@ -177,6 +179,10 @@ pub(super) fn domains(view: &View) -> Domains {
 
 fn keys(view: &View, domain: &Domain, known: &[Arc<Readiness>]) -> Vec<Key> {
     let keys = view.keys_of(domain);
+    let rotations: Vec<(Rotating, String)> = view.settings(|settings| {
+        let keep = settings.rotation.keep;
+        settings.rotations_of(&domain.name).map(|rotating| (rotating.clone(), rotating.state(keep))).collect()
+    });
     let one = |(at, reference): (usize, &crate::config::KeyRef)| {
         let record = keys.as_ref().map_err(Clone::clone).and_then(|keys| {
             let name = Record::dkim_name(&reference.selector, &domain.name).map_err(|error| error.to_string())?;
@@ -184,7 +190,15 @@ fn keys(view: &View, domain: &Domain, known: &[Arc<Readiness>]) -> Vec<Key> {
             Ok(Record { name, value: key.public_record() })
         });
         let readiness = known.iter().find(|readiness| readiness.selector == reference.selector).cloned();
-        Key { domain: domain.name.to_string(), selector: reference.selector.to_string(), readiness, record }
+        let concerns = |rotating: &Rotating| [&rotating.from, &rotating.to].contains(&&reference.selector);
+        let rotations = rotations.iter().filter(|(rotating, _)| concerns(rotating)).map(|(_, state)| state.clone());
+        Key {
+            domain: domain.name.to_string(),
+            selector: reference.selector.to_string(),
+            readiness,
+            record,
+            rotations: rotations.collect(),
+        }
     };
     domain.keys.iter().enumerate().map(one).collect()
 }

@@ -5,6 +5,7 @@
 //! A question without an answer leaves its detector without it, and the finding says less.
 
 mod authoritative;
+pub mod everywhere;
 
 use crate::{
     diagnose::{

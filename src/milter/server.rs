@@ -10,10 +10,10 @@ use super::{
     view::View,
 };
 use crate::{
-    config::{Listener, MAX_CONNECTIONS, Settings, Socket},
+    config::{Listener, MAX_CONNECTIONS, Rotating, Settings, Socket},
     event::Journal,
     sign::selfcheck::Checked,
-    watch::{Basis, Keeper, Recall, Watch},
+    watch::{Basis, Ground, Keeper, Recall, Rotor, Watch},
 };
 use arc_swap::ArcSwap;
 use indymilter::Callbacks;
@@ -21,7 +21,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
@@ -37,6 +37,8 @@ pub struct Server {
     leaving: Vec<Running>,
     /// Who looks at the records of our own keys, if somebody does.
     keeper: Option<Keeper>,
+    /// Who carries the rotations of keys on, likewise.
+    rotor: Option<Rotor>,
 }
 
 /// One listener that is served.
@@ -68,6 +70,7 @@ impl Server {
         let host = host_name();
         let shared = Arc::new(Shared {
             recall: Recall::new(journal.clone()),
+            changing: Mutex::default(),
             open: Arc::new(Open::new(settings.limits.connections)),
             checked: Checked::default(),
             diagnosing: Diagnosing::default(),
@@ -78,7 +81,7 @@ impl Server {
             host,
         });
         let running = bound.into_iter().map(|(listener, bound)| Running::serve(&shared, listener, bound)).collect();
-        Ok(Server { shared, running, leaving: Vec::new(), keeper: None })
+        Ok(Server { shared, running, leaving: Vec::new(), keeper: None, rotor: None })
     }
 
     /// Where each listener listens, in the order of the settings: the real port where port 0 was configured.
@@ -91,13 +94,17 @@ impl Server {
         View::new(self.shared.clone())
     }
 
-    /// Begins to look at the records of our own keys; call it once the journal knows its store, which remembers them.
+    /// Begins to look at the records of our own keys, and to carry their rotations on; call it once the journal knows its store, which remembers them.
     pub fn keep_watch(&mut self) {
         let shared = self.shared.clone();
         let current = move || shared.active.load_full() as Arc<dyn Basis>;
         let Shared { watch, recall, journal, host, .. } = &*self.shared;
         let begin = || Keeper::begin(watch, recall.clone(), current, journal.clone(), host.clone());
         self.keeper = self.keeper.take().or_else(begin);
+        let (current, shared) = (self.shared.clone(), self.shared.clone());
+        let current = move || current.active.load_full() as Arc<dyn Ground>;
+        let put_in_force = move || shared.rotate();
+        self.rotor = Some(Rotor::begin(current, put_in_force, journal.clone(), host.clone()));
     }
 
     /// How the records of our own keys stand: for the status page and the metrics.
@@ -112,7 +119,11 @@ impl Server {
 
     /// Puts new settings in force, all or nothing: new sockets are bound, and the keys in use read anew, before anything
     /// changes. Messages under way end under the settings they began with.
-    pub fn reload(&mut self, settings: Settings) -> Result<(), String> {
+    pub fn reload(&mut self, mut settings: Settings) -> Result<(), String> {
+        let shared = self.shared.clone();
+        let _changing = shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was written down since the settings were read counts too.
+        settings.rotate(Rotating::read_all(&settings.rotation.path).map_err(|mistakes| mistakes.to_string())?);
         let active = self.with_keys_in_use(settings)?;
         let listeners = &active.settings.listeners;
         let at = |error: ListenError| match listeners.iter().find(|one| one.socket.to_string() == error.socket) {

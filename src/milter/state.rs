@@ -2,7 +2,7 @@
 
 use super::diagnosing::Diagnosing;
 use crate::{
-    config::{Domain, MAX_CONNECTIONS, Settings, Verifying},
+    config::{Domain, MAX_CONNECTIONS, Rotating, Settings, Verifying},
     dns::{self, Dns, cache, live, pace::Pace},
     event::{Journal, metrics::Metrics},
     key::{KeyMistake, PrivateKey},
@@ -10,13 +10,14 @@ use crate::{
     provider::Profile,
     sign::{keys::Keys, selfcheck::Checked},
     signed::recorder::Recorder,
-    watch::{self, Basis, Recall, Watch},
+    watch::{self, Basis, Ground, Recall, Watch},
 };
 use arc_swap::ArcSwap;
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -63,6 +64,34 @@ pub struct Shared {
     pub watch: Arc<Watch>,
     /// What was published at their names before.
     pub recall: Recall,
+    /// Held by whoever replaces what is in force, from reading it to the end.
+    pub changing: Mutex<()>,
+}
+
+impl Shared {
+    /// Puts the rotations that are written down now in force, on the settings and keys that are. Reads files.
+    pub fn rotate(&self) -> Result<(), String> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.active.load_full();
+        let rotations = Rotating::read_all(&before.settings.rotation.path).map_err(|mistakes| mistakes.to_string())?;
+        if rotations == before.settings.rotations {
+            return Ok(());
+        }
+        let mut settings = before.settings.clone();
+        settings.rotate(rotations);
+        let names = before.settings.configured.keys().chain(settings.configured.keys());
+        let changed: HashSet<DomainName> =
+            names.filter(|name| before.settings.domains.get(*name) != settings.domains.get(*name)).cloned().collect();
+        let keys = before.keys.kept();
+        let active = Active { keys, ..Active::new(settings, Some(&before), &self.host, self.journal.metrics()) };
+        for domain in changed.iter().filter_map(|name| active.settings.domains.get(name)) {
+            let read = active.keys.of(domain, &active.settings.key_directory);
+            read.map_err(|mistake| active.settings.key_mistake(domain, &mistake).to_string())?;
+        }
+        self.active.store(Arc::new(active));
+        changed.iter().for_each(|name| self.watch.rotated(name));
+        Ok(())
+    }
 }
 
 impl Active {
@@ -112,6 +141,16 @@ impl Basis for Active {
 
     fn dns(&self) -> Option<Dns> {
         self.settings.watch.then(|| self.watch.clone())
+    }
+}
+
+impl Ground for Active {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn dns(&self) -> Option<Dns> {
+        Basis::dns(self)
     }
 }
 

@@ -40,6 +40,11 @@ impl Keys {
         Ok(keys)
     }
 
+    /// The same keys, for settings that differ in others.
+    pub fn kept(&self) -> Keys {
+        Keys { read: RwLock::new(self.read.read().unwrap_or_else(PoisonError::into_inner).clone()) }
+    }
+
     /// The keys read so far, for a reload that wants to know whether they can still be read.
     pub fn in_use(&self) -> Vec<KeyRef> {
         self.read.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()

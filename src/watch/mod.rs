@@ -9,11 +9,13 @@ mod keeper;
 mod kept;
 mod look;
 mod recall;
+mod rotation;
 #[cfg(test)]
 mod tests;
 
 pub use keeper::{Basis, Keeper};
 pub use recall::Recall;
+pub use rotation::{Ground, Rotor};
 
 use crate::{config::Domain, diagnose::finding::Publish, dkim::KeyType, event::CauseEvent, name::DomainName};
 use arc_swap::ArcSwap;
@@ -117,6 +119,11 @@ impl Watch {
     /// Other settings are in force: everything is looked at again.
     pub fn reload(&self) {
         self.reloaded.notify_one();
+    }
+
+    /// Other keys sign for this domain from now on: they are looked at.
+    pub fn rotated(&self, domain: &DomainName) {
+        let _ = self.arrivals.try_send(domain.clone());
     }
 
     /// A message of this domain is to be signed now (seconds since 1970): how its first key stands, if that one is known

@@ -64,7 +64,8 @@ impl Home {
         let store = if text.contains("store.url") { "" } else { "store.url = \"sqlite:events.db\"\n" };
         // No test asks a name server that it did not start.
         let watch = if text.contains("watch.enabled") { "" } else { "watch.enabled = false\n" };
-        let shared = format!("key_directory = \"keys\"\nlog.format = \"json\"\n{store}{watch}");
+        let shared =
+            format!("key_directory = \"keys\"\nrotation.path = \"rotations\"\nlog.format = \"json\"\n{store}{watch}");
         fs::write(self.path("waxseal.toml"), format!("{shared}{text}")).expect("the settings");
     }
 

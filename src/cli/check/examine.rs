@@ -45,6 +45,8 @@ pub struct Checked {
     /// The name of the profile in use, and whether it was inferred from the selector.
     pub profile: Option<(String, bool)>,
     pub steps: Vec<Judgement>,
+    /// How far the rotations of its keys are.
+    pub rotations: Vec<String>,
     pub findings: Vec<Placed>,
 }
 
@@ -106,7 +108,8 @@ impl Examiner {
             .await;
         let steps = Steps { domain: &domain, place: &place, findings: &findings, facts: inquiry.facts() };
         let profile = place.expected.profile.as_ref().map(|profile| (profile.name.clone(), place.inferred));
-        Checked { steps: steps.judge(), selector: place.selector.clone(), profile, domain, findings }
+        let rotations = place.rotations.clone();
+        Checked { steps: steps.judge(), selector: place.selector.clone(), profile, rotations, domain, findings }
     }
 
     /// Where a provider was named and no selector: the one of its selectors that is published. A provider without

@@ -37,6 +37,8 @@ pub struct Place {
     pub inferred: bool,
     /// The domain in the settings, and what became of loading its key.
     pub configured: Option<Configured>,
+    /// How far the rotations of its keys are.
+    pub rotations: Vec<String>,
 }
 
 /// A domain of the settings.
@@ -158,6 +160,7 @@ impl Expect {
         };
         Ok(Place {
             configured,
+            rotations: entry.map(|entry| self.rotations(&entry.name)).unwrap_or_default(),
             inferred: inferred && profile.is_some(),
             expected: Expected {
                 profile,
@@ -172,6 +175,11 @@ impl Expect {
             },
             selector,
         })
+    }
+
+    fn rotations(&self, domain: &DomainName) -> Vec<String> {
+        let Some(settings) = &self.settings else { return Vec::new() };
+        settings.rotations_of(domain).map(|rotating| rotating.state(settings.rotation.keep)).collect()
     }
 
     /// The public half of a configured domain's first key.

@@ -13,6 +13,8 @@ struct Report<'a> {
     /// The provider's profile whose demands were made.
     profile: Option<Value>,
     steps: Vec<Step<'a>>,
+    /// How far the rotations of its keys are.
+    rotations: &'a [String],
     findings: Vec<Entry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     postfix: Option<Value>,
@@ -42,6 +44,7 @@ pub fn json(checked: &Checked, postfix: Option<Value>) -> String {
         selector: checked.selector.as_ref().map(|name| name.as_str()),
         profile: checked.profile.as_ref().map(|(name, inferred)| json!({ "name": name, "inferred": inferred })),
         steps: steps.collect(),
+        rotations: &checked.rotations,
         findings: entries(&checked.findings),
         postfix,
     };

@@ -47,6 +47,12 @@ pub fn text(checked: &Checked, paint: Paint) -> String {
             put(&mut out, format_args!("{label:MARGIN$}{}\n", paint.dim(piece)));
         }
     }
+    for state in &checked.rotations {
+        put(&mut out, format_args!("  rotation\n"));
+        for piece in wrap::pieces(state, paint.room(MARGIN)) {
+            put(&mut out, format_args!("{:MARGIN$}{}\n", "", paint.dim(piece)));
+        }
+    }
     out.push_str(&findings::text(&checked.findings, findings::PRIMARY_AT_LENGTH, paint));
     out
 }

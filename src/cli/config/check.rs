@@ -13,6 +13,10 @@ pub struct Options {
 /// Judges the settings, and every key in full.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
     let settings = Settings::load(&options.file.path).map_err(told)?;
+    for rotating in &settings.rotations {
+        let state = rotating.state(settings.rotation.keep);
+        output::say(format_args!("note: {} {state}", rotating.domain));
+    }
     settings.check().map_err(told)?;
     for doubt in settings.doubts() {
         output::say(format_args!("warning: {doubt}"));

@@ -22,6 +22,9 @@ use std::{
 /// The arguments.
 #[derive(clap::Args)]
 pub struct Options {
+    /// The domain that signs
+    #[arg(long, value_name = "NAME", value_parser = publish::name)]
+    domain: DomainName,
     #[command(flatten)]
     place: Place,
     /// The folder for waxseal.toml and keys/
@@ -37,22 +40,24 @@ struct Made(Vec<PathBuf>);
 
 /// Writes settings and key, and says what is left to do.
 pub fn run(options: Options) -> Result<Exit, Mistake> {
-    let place = &options.place;
+    let (domain, place) = (&options.domain, &options.place);
     let chosen = place.choose()?;
     let file = options.dir.join("waxseal.toml");
     let keys = options.dir.join("keys");
-    let key = keys.join(key_file_name(&place.domain, &chosen.selector));
+    let key = keys.join(key_file_name(domain, &chosen.selector));
     keygen::refuse_existing(&file)?;
     keygen::refuse_existing(&key)?;
-    let name = place.name(&chosen.selector)?;
+    let name = publish::record_name(&chosen.selector, domain)?;
     let look_note = options.look.at(&name)?;
 
     let mut made = Made::default();
     made.folders(&keys)?;
     let new = keygen::make_key(&key, KeyType::Rsa)?;
     made.0.push(key.clone());
-    made.file(&file, &settings(place, &chosen.selector))?;
-    let judged = Settings::load(&file).and_then(|settings| settings.check_keys());
+    let text = settings(domain, place, &chosen.selector);
+    made.file(&file, &text)?;
+    let absolute = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
+    let judged = Settings::parse(&text, &absolute).and_then(|settings| settings.check_keys());
     judged.map_err(told)?;
     made.keep();
 
@@ -63,7 +68,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
          2. Add these lines to main.cf of Postfix, and run: postfix reload\n\n{}\n\
          3. Start the milter: waxseal run{}\n",
         file.display(),
-        keygen::describe(&key, &new),
+        keygen::describe(&key, &new.key),
         record.name,
         publish::all_forms(&record),
         main_cf(),
@@ -80,7 +85,7 @@ pub fn run(options: Options) -> Result<Exit, Mistake> {
 }
 
 /// The settings file: only what is not a default.
-fn settings(place: &Place, selector: &DomainName) -> String {
+fn settings(domain: &DomainName, place: &Place, selector: &DomainName) -> String {
     let mut text = String::from(
         "# The settings of Waxseal. All others have their defaults: `waxseal config show` lists them, and\n\
          # conf/waxseal.toml of the sources says what each is for.\n\n",
@@ -90,7 +95,7 @@ fn settings(place: &Place, selector: &DomainName) -> String {
         let directory = toml::Value::String(directory.display().to_string());
         text += &format!("provider_directory = {directory}\n\n");
     }
-    text += &format!("[domains.\"{}\"]\n", place.domain);
+    text += &format!("[domains.\"{domain}\"]\n");
     match (&place.environment, &place.region) {
         (Some(environment), Some(region)) => {
             let provider = place.provider.as_deref().unwrap_or(DEFAULT_PROVIDER);

@@ -173,8 +173,11 @@ pub fn folder() -> Result<tempfile::TempDir, Unexpected> {
 
 /// The settings of the demo, as they could stand on a server.
 pub fn settings_text() -> String {
+    // Nothing of an installed service is touched.
     format!(
-        "[[listener]]
+        "rotation.path = \"rotations\"
+
+[[listener]]
 socket = \"inet:127.0.0.1:0\"
 mode = \"sign\"
 

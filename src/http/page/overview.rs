@@ -179,7 +179,7 @@ fn row(key: &Key, signed: Option<i64>, watched: bool) -> Markup {
     html! {
         tr role="row" {
             th.domain role="rowheader" scope="row" { (brief(&key.domain)) span.soft { "selector " code { (brief(&key.selector)) } } }
-            td role="cell" { (standing(key, watched)) }
+            td role="cell" { (standing(key, watched)) @for state in &key.rotations { p.soft { (shown(state)) } } }
             td role="cell" { (publish(key)) }
             td.count role="cell" {
                 @match signed { Some(count) => { (number(count)) span.unit { " signed" } } None => span.soft { "unknown" } }
