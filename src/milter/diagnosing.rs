@@ -164,7 +164,7 @@ async fn look_into(shared: &Shared, active: &Active, mut expected: Expected, jud
         .await;
     let causes = causes(&findings);
     if !causes.is_empty() {
-        shared.journal.write(&judged.event.diagnosis(causes));
+        shared.journal.write(judged.event.diagnosis(causes));
     }
 }
 
