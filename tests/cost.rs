@@ -1,7 +1,8 @@
 //! What a hostile message costs: the CPU time of its verification, against that of a plain message, and how it grows.
 //!
 //! The clock is that of the thread, so that other work on the machine does not count. Each limit is that of a release
-//! build, times [`SLACK`] for a build without optimisation on a slow machine; growth needs no such factor.
+//! build, times [`SLACK`] for a build without optimisation on a slow machine; growth needs no such factor. And how long a
+//! message waits for name servers that are far away.
 
 mod common;
 
@@ -11,10 +12,13 @@ use common::{
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
-use tokio::runtime::Runtime;
+use tokio::{
+    runtime::Runtime,
+    time::{Instant, sleep},
+};
 use waxseal::{
     address, authres,
-    dns::{Dns, zone},
+    dns::{Dns, Pending, RecordType, Source, cache, zone},
     message::Message,
     verify::message::{Envelope, Questions, Verdicts, Verifier, ask_spf},
 };
@@ -221,4 +225,52 @@ fn cost_grows_with_the_size_and_no_faster() {
         wrong.extend(steadily(measure).err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Name servers 50 ms away.
+struct FarAway(Dns);
+
+const ROUND_TRIP: Duration = Duration::from_millis(50);
+
+impl Source for FarAway {
+    fn query<'a>(&'a self, name: &'a str, kind: RecordType) -> Pending<'a> {
+        Box::pin(async move {
+            sleep(ROUND_TRIP).await;
+            self.0.query(name, kind).await
+        })
+    }
+}
+
+/// Two signatures, SPF with an include in an include, and DMARC, when the header comes at once and nothing is cached: each
+/// waits for no other, so the longest of them counts.
+#[tokio::test(start_paused = true)]
+async fn nothing_cached_costs_three_round_trips() {
+    let zone = Zone::default()
+        .txt("sel._domainkey.example.com", &RSA_2048.record())
+        .txt("sel._domainkey.list.example", &ED25519.record())
+        .txt("_dmarc.example.com", "v=DMARC1; p=reject")
+        .txt("example.com", "v=spf1 include:one.example -all")
+        .txt("one.example", "v=spf1 include:two.example -all")
+        .txt("two.example", "v=spf1 ip4:192.0.2.1 -all");
+    let zone = zone::parse(zone.text(), "zone").unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let dns = Dns::new(cache::Cache::new(Dns::new(FarAway(zone)), cache::Limits::default()));
+    let mail = Signer::new(&ED25519, "list.example").sign(&signed());
+    let message = Message::new(&mail);
+    let envelope = Envelope {
+        client_ip: Some([192, 0, 2, 1].into()),
+        helo: b"mx.example.com".to_vec(),
+        mail_from: b"a@example.com".to_vec(),
+    };
+    for trips in [3, 0] {
+        let asked = Instant::now();
+        let mut verifier = Verifier::new(&message.header, &[], NOW);
+        let questions = Questions::new(&message.header, &verifier);
+        let spf = ask_spf(&dns, &envelope, "mx.example.net", NOW);
+        let (spf, answers) = tokio::join!(spf, questions.ask(&dns));
+        verifier.body(message.body);
+        let verdicts = Verdicts::conclude(&dns, &message.header, verifier, answers, spf).await;
+        let results = verdicts.results("mx.example.net", None).value();
+        assert_eq!(results.matches("=pass").count(), 4, "{results}");
+        assert!(asked.elapsed() < ROUND_TRIP * (trips + 1), "{:?} is more than {trips} round trips", asked.elapsed());
+    }
 }

@@ -37,10 +37,12 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The body through the stream, in pieces of odd sizes; and its digest, likewise.
+/// The body through the stream, in pieces of odd sizes, with the instructions of this processor and without; and its
+/// digest, likewise.
 fn streamed(canon: Canon, body: &[u8], seed: u8, limit: u64) -> (Vec<u8>, waxseal::dkim::digest::BodyHash) {
     let mut found = Vec::new();
     let (mut stream, mut hasher) = (BodyCanon::new(canon), BodyHasher::new(canon, Some(limit)));
+    let (mut portable, mut without_vectors) = (Vec::new(), BodyCanon::portable(canon));
     let (mut rest, mut state) = (body, u32::from(seed) + 1);
     while !rest.is_empty() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -51,10 +53,13 @@ fn streamed(canon: Canon, body: &[u8], seed: u8, limit: u64) -> (Vec<u8>, waxsea
         };
         let (piece, next) = rest.split_at(size.min(rest.len()));
         stream.write(piece, &mut |octets| found.extend_from_slice(octets));
+        without_vectors.write(piece, &mut |octets| portable.extend_from_slice(octets));
         hasher.write(piece);
         rest = next;
     }
     stream.finish(&mut |octets| found.extend_from_slice(octets));
+    without_vectors.finish(&mut |octets| portable.extend_from_slice(octets));
+    assert!(found == portable, "the instructions of this processor make a difference: {}", body.escape_ascii());
     (found, hasher.finish())
 }
 

@@ -1,5 +1,6 @@
 //! DKIM as bytes (RFC 6376, 8301, 8463): tag lists, signatures, key records, canonicalization, digests.
 
+mod avx512;
 mod blocks;
 pub mod canon;
 pub mod der;

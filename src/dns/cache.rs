@@ -1,9 +1,9 @@
 //! A source that keeps the answers of another one.
 //!
-//! Positive and negative answers are kept for their TTL, faults for a moment; whoever asks what is being asked already
-//! waits for the same answer. By setting, an answer that has expired stands in when its renewal fails (RFC 8767).
-//! Entries and octets are bounded, and what was not used for longest goes first: a flood of names cannot grow the cache,
-//! nor drive out what is in use.
+//! Positive and negative answers are kept for their TTL, faults and what has no TTL for a moment; whoever asks what is
+//! being asked already waits for the same answer. By setting, an answer that has expired stands in when its renewal fails
+//! (RFC 8767). Entries and octets are bounded, and what was not used for longest goes first: a flood of names cannot grow
+//! the cache, nor drive out what is in use.
 
 use super::labels::Labels;
 use super::pace::Pace;
@@ -25,10 +25,11 @@ pub struct Limits {
     pub octets: usize,
     /// The longest that records are kept, whatever their TTL.
     pub positive: Duration,
-    /// The longest that NXDOMAIN and NODATA are kept; without a SOA they are not kept at all (RFC 2308 §5).
+    /// The longest that NXDOMAIN and NODATA are kept.
     pub negative: Duration,
-    /// How long a fault is kept.
-    pub fault: Duration,
+    /// How long a fault is kept, and NXDOMAIN and NODATA without a SOA, which say nothing of how long they hold (RFC 2308
+    /// §5 would not keep them, lest they go round between servers for ever; nobody asks us).
+    pub moment: Duration,
     /// For how long after its end an answer may stand in for a fault; zero for never.
     pub stale: Duration,
 }
@@ -43,7 +44,7 @@ impl Default for Limits {
             // RFC 2308 §5 finds one to three hours sensible.
             negative: Duration::from_secs(3600),
             // RFC 9520 §3.2 demands one second at least.
-            fault: Duration::from_secs(1),
+            moment: Duration::from_secs(1),
             stale: Duration::ZERO,
         }
     }
@@ -193,10 +194,10 @@ impl Shared {
                 Some((_, ttl)) => {
                     seconds(shortest.map_or(*ttl, |shortest| shortest.min(*ttl))).min(self.limits.negative)
                 }
-                None => Duration::ZERO,
+                None => self.limits.moment.min(self.limits.negative),
             },
             Outcome::Fault(Fault::Budget | Fault::Unaskable(_)) => Duration::ZERO,
-            Outcome::Fault(_) => self.limits.fault,
+            Outcome::Fault(_) => self.limits.moment,
         }
     }
 }
@@ -356,7 +357,7 @@ mod tests {
             ("long.example.com", None, 86_400),
             ("zero.example.com", None, 0),
             ("nowhere.example.com", None, 60),
-            ("no.soa", None, 0),
+            ("no.soa", None, 1),
             ("loop.example.com", None, 1),
             ("a.example.com", Some(Fault::ServFail), 1),
             ("a.example.com", Some(Fault::Budget), 0),

@@ -47,8 +47,8 @@ impl Journal {
 
     /// Writes one event: an error where mail that was to be signed was not, a warning where its signature will fail or the
     /// record of one of our keys is not in order, else for information.
-    pub fn write(&self, event: &Event) {
-        let event = bound::bounded(event.clone());
+    pub fn write(&self, event: Event) {
+        let event = bound::bounded(event);
         self.metrics.count(&event);
         match (self.json, level(&event)) {
             (true, Level::ERROR) => tracing::error!(target: log::EVENT, json = %Json(&event)),

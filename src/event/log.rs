@@ -1,12 +1,12 @@
 //! The log on standard error: lines of text for people, or lines of JSON.
 //!
-//! Lines go through a bounded queue to a thread of their own. When its reader stalls or is gone, lines are dropped
-//! and mail goes on.
+//! Lines go through a bounded queue to a thread of their own ([`lines`]). When its reader stalls or is gone, lines are
+//! dropped and mail goes on.
 
+use super::lines::{self, Guard};
 use crate::{clock, config::Log};
 use std::{fmt, io};
 use tracing::{Event, Level, Subscriber, field::Field};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
@@ -18,15 +18,11 @@ use tracing_subscriber::{
 /// The target of the one event per message.
 pub const EVENT: &str = "waxseal::event";
 
-/// Lines that may wait for their reader: a few megabytes at most.
-const WAITING_LINES: usize = 8192;
-
 /// Starts the log for the whole process; lines still waiting are written when the guard is dropped.
 ///
 /// Under systemd (`JOURNAL_STREAM` is set) text lines have no time, since the journal adds its own.
-pub fn start(log: &Log) -> WorkerGuard {
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(io::stderr());
+pub fn start(log: &Log) -> Guard {
+    let (writer, guard) = lines::to(io::stderr());
     let level = LevelFilter::from_level(log.level);
     // Libraries speak at their own levels; only their warnings matter to an operator.
     let others = LevelFilter::from_level(log.level.min(Level::WARN));
@@ -54,29 +50,36 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = *event.metadata().level();
-        let line = if self.json { json_line(level, fields) } else { self.text_line(level, fields) };
-        writeln!(writer, "{line}")
+        match self.json {
+            true => writer.write_str(&json_line(level, fields))?,
+            false => self.text_line(&mut writer, level, &fields)?,
+        }
+        writer.write_char('\n')
     }
 }
 
 impl Lines {
-    fn text_line(&self, level: Level, fields: Fields) -> String {
-        let mut line = String::with_capacity(256);
+    /// One event is one line, whatever a library or a path put into it.
+    fn text_line(&self, writer: &mut Writer<'_>, level: Level, fields: &Fields) -> fmt::Result {
         if self.time {
-            line.push_str(&clock::timestamp());
-            line.push(' ');
+            write!(writer, "{} ", clock::timestamp())?;
         }
         if level != Level::INFO {
-            line.push_str(&level.as_str().to_ascii_lowercase());
-            line.push_str(": ");
+            write!(writer, "{}: ", level.as_str().to_ascii_lowercase())?;
         }
-        line.push_str(&fields.message);
-        for (name, value) in fields.others {
-            line.push_str(&format!(" {name}={value}"));
+        in_one_line(writer, &fields.message)?;
+        for (name, value) in &fields.others {
+            write!(writer, " {name}=")?;
+            in_one_line(writer, value)?;
         }
-        // One event is one line, whatever a library or a path put into it.
-        line.replace(['\r', '\n'], " ")
+        Ok(())
     }
+}
+
+fn in_one_line(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
+    let mut parts = text.split(['\r', '\n']);
+    writer.write_str(parts.next().unwrap_or_default())?;
+    parts.try_for_each(|part| write!(writer, " {part}"))
 }
 
 fn json_line(level: Level, fields: Fields) -> String {

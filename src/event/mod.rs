@@ -5,6 +5,7 @@
 
 pub mod bound;
 mod journal;
+mod lines;
 pub mod log;
 pub mod metrics;
 pub mod store;

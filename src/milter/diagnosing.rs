@@ -221,7 +221,7 @@ async fn look_into(shared: &Shared, active: &Active, mut expected: Expected, jud
     }
     let causes = causes(&findings);
     if !causes.is_empty() {
-        shared.journal.write(&judged.event.diagnosis(causes));
+        shared.journal.write(judged.event.diagnosis(causes));
     }
 }
 

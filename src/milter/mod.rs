@@ -6,6 +6,7 @@
 mod diagnosing;
 mod edits;
 mod listen;
+mod outgoing;
 mod policy;
 pub mod route;
 pub mod server;

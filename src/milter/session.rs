@@ -304,7 +304,7 @@ impl Session {
             reason: None,
         });
         if let Some(event) = self.event(queue_id, event::Action::Sign, Direction::Out) {
-            self.shared.journal.write(&event.with_signatures(made.collect()));
+            self.shared.journal.write(event.with_signatures(made.collect()));
         }
     }
 
@@ -315,7 +315,7 @@ impl Session {
             event.result = Some(if why.lasting { "permerror" } else { "temperror" }.into());
             event.domain = domain.map(Into::into);
             event.reason = Some(why.reason.clone());
-            self.shared.journal.write(&event);
+            self.shared.journal.write(event);
         }
         match why.lasting {
             _ if observe => Verdict::Accept,
@@ -330,7 +330,7 @@ impl Session {
     fn passed(&self, queue_id: &str, direction: Direction, reason: String) -> Verdict {
         if let Some(mut event) = self.event(queue_id, event::Action::Pass, direction) {
             event.reason = Some(reason);
-            self.shared.journal.write(&event);
+            self.shared.journal.write(event);
         }
         Verdict::Accept
     }
@@ -370,7 +370,7 @@ impl Session {
             if !decision.why.text.is_empty() {
                 event.reason = Some(decision.why.text.clone());
             }
-            self.shared.journal.write(&event);
+            self.shared.journal.write(event);
         }
         let mut edits = message.removable.without_results();
         edits.extend(message.result_fields(verdicts, self.no_address(verdicts)));

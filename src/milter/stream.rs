@@ -3,7 +3,7 @@
 //! A session that ends with an error ends silently in the library. Where the MTA then sees a connection break off and
 //! refuses the message for now, the log has to say so too.
 
-use super::{state::OpenGuard, wire::Wire};
+use super::{outgoing::Outgoing, state::OpenGuard, wire::Wire};
 use std::{
     io,
     pin::Pin,
@@ -24,6 +24,7 @@ pub struct Stream {
     wire: Wire,
     /// Read, and not passed on yet.
     passed: Vec<u8>,
+    outgoing: Outgoing,
     /// The MTA has gone, or cannot be reached.
     over: bool,
     /// When anything was read last.
@@ -41,11 +42,28 @@ pub enum Kind {
     Unix(UnixStream),
 }
 
+impl Kind {
+    fn duplex(&mut self) -> Pin<&mut dyn Duplex> {
+        match self {
+            Kind::Tcp(stream) => Pin::new(stream),
+            Kind::Unix(stream) => Pin::new(stream),
+        }
+    }
+}
+
 impl Stream {
     /// A connection that has just been accepted.
     pub fn new(kind: Kind, open: OpenGuard) -> Stream {
-        let wire = Wire::default();
-        Stream { kind, wire, passed: Vec::new(), over: false, heard: Instant::now(), place: None, open }
+        Stream {
+            kind,
+            wire: Wire::default(),
+            passed: Vec::new(),
+            outgoing: Outgoing::default(),
+            over: false,
+            heard: Instant::now(),
+            place: None,
+            open,
+        }
     }
 
     /// Keeps a place among the connections that are served for as long as it lives.
@@ -54,10 +72,7 @@ impl Stream {
     }
 
     fn inner(&mut self) -> Pin<&mut dyn Duplex> {
-        match &mut self.kind {
-            Kind::Tcp(stream) => Pin::new(stream),
-            Kind::Unix(stream) => Pin::new(stream),
-        }
+        self.kind.duplex()
     }
 
     /// Takes note of what makes further talk impossible.
@@ -106,14 +121,17 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let stream = self.get_mut();
-        let outcome = ready!(stream.inner().poll_write(cx, bytes));
-        Poll::Ready(stream.noted(outcome))
+    /// Takes everything at once: the library flushes after each packet, and none is longer than a mebibyte.
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().outgoing.take(bytes);
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().inner().poll_flush(cx)
+        let stream = self.get_mut();
+        let Stream { kind, outgoing, .. } = stream;
+        let outcome = ready!(outgoing.poll_flush(kind.duplex(), cx));
+        Poll::Ready(stream.noted(outcome))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

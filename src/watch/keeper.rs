@@ -335,7 +335,7 @@ impl Rounds {
     fn write(&mut self, name: &Name, change: Change, now: u64) {
         let Some(kept) = self.keys.get_mut(name) else { return };
         if change.told {
-            self.journal.write(&event(kept, &self.host));
+            self.journal.write(event(kept, &self.host));
         }
         if !change.told && !change.content && now < kept.noted + NOTE_AGAIN {
             return;

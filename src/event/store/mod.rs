@@ -150,8 +150,13 @@ impl Queue {
         }
         waiting.bytes += size;
         waiting.items.push_back(item);
+        // Between the first event of a batch and the one that fills it the thread sleeps: to wake it for each costs more
+        // than to write it.
+        let wakes = matches!(waiting.items.len(), 1 | writer::BATCH);
         drop(waiting);
-        self.woken.notify_one();
+        if wakes {
+            self.woken.notify_one();
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeSet,
     hash::{BuildHasher, RandomState},
+    sync::OnceLock,
 };
 
 /// The columns of an event, in the order in which [`read`] takes them.
@@ -86,30 +87,40 @@ fn millis(time: &str) -> i64 {
     }
 }
 
+/// Where rows go; a statement is long, so each is written once.
+struct Table {
+    name: &'static str,
+    columns: &'static [&'static str],
+    statements: [OnceLock<String>; SIZES.len()],
+}
+
+static EVENTS: Table = Table::new("waxseal_events", &COLUMNS);
+static NAMES: Table = Table::new("waxseal_names", &["name", "id", "host", "main", "action", "result", "dmarc"]);
+static CAUSES: Table = Table::new("waxseal_causes", &["cause", "id", "host", "confidence", "name"]);
+
 /// Writes events and what they are found by. Those that are there already stay as they are.
 pub(super) fn insert(database: &mut dyn Database, batch: &[Kept]) -> Result<(), Fault> {
     let (mut events, mut names, mut causes) = (Vec::new(), Vec::new(), Vec::new());
     for kept in batch {
-        events.push(values(kept));
+        events.extend(values(kept));
         let (event, id) = (&kept.event, Value::Number(kept.id));
         let main = main_name(event);
         let mut found_by = names_of(event);
         found_by.insert(main.clone());
         let host = Value::from(event.host.as_str());
-        names.extend(found_by.into_iter().map(|name| {
+        names.extend(found_by.into_iter().flat_map(|name| {
             let is_main = Value::Number((name == main).into());
-            let (action, result, dmarc) = (word(&event.action), event.result.clone(), event.dmarc.clone());
-            vec![name.into(), id.clone(), host.clone(), is_main, action.into(), result.into(), dmarc.into()]
+            let (action, result, dmarc) = (event.action.as_str(), event.result.clone(), event.dmarc.clone());
+            [name.into(), id.clone(), host.clone(), is_main, action.into(), result.into(), dmarc.into()]
         }));
-        causes.extend(event.causes.iter().map(|cause| {
+        causes.extend(event.causes.iter().flat_map(|cause| {
             let confidence = cause.confidence.as_str().into();
-            vec![cause.cause.as_str().into(), id.clone(), host.clone(), confidence, main.as_str().into()]
+            [cause.cause.as_str().into(), id.clone(), host.clone(), confidence, main.as_str().into()]
         }));
     }
-    insert_into(database, "waxseal_events", &COLUMNS, events)?;
-    let columns = ["name", "id", "host", "main", "action", "result", "dmarc"];
-    insert_into(database, "waxseal_names", &columns, names)?;
-    insert_into(database, "waxseal_causes", &["cause", "id", "host", "confidence", "name"], causes)
+    EVENTS.insert(database, &events)?;
+    NAMES.insert(database, &names)?;
+    CAUSES.insert(database, &causes)
 }
 
 /// The domain under which an event is counted: that of From, or else that of the signature, or none.
@@ -124,34 +135,40 @@ pub(super) fn names_of(event: &Event) -> BTreeSet<String> {
     names.filter(|name| !name.is_empty()).map(|name| name.to_ascii_lowercase()).collect()
 }
 
-fn insert_into(database: &mut dyn Database, table: &str, columns: &[&str], rows: Vec<Vec<Value>>) -> Result<(), Fault> {
-    let mut rows = &rows[..];
-    for size in SIZES {
-        while rows.len() >= size {
-            let (now, later) = rows.split_at(size);
-            let row = |row: usize| {
-                let places: Vec<_> = (1..=columns.len()).map(|at| format!("${}", row * columns.len() + at)).collect();
-                format!("({})", places.join(", "))
-            };
-            let places: Vec<_> = (0..size).map(row).collect();
-            let statement = format!(
-                "INSERT INTO {table} ({}) VALUES {} ON CONFLICT DO NOTHING",
-                columns.join(", "),
-                places.join(", ")
-            );
-            database.change(&statement, &now.concat())?;
-            rows = later;
-        }
+impl Table {
+    const fn new(name: &'static str, columns: &'static [&'static str]) -> Table {
+        Table { name, columns, statements: [const { OnceLock::new() }; SIZES.len()] }
     }
-    Ok(())
+
+    /// Inserts rows, given as one value after the other.
+    fn insert(&self, database: &mut dyn Database, mut values: &[Value]) -> Result<(), Fault> {
+        for (size, statement) in SIZES.into_iter().zip(&self.statements) {
+            while let Some((now, later)) = values.split_at_checked(size * self.columns.len()) {
+                database.change(statement.get_or_init(|| self.statement(size)), now)?;
+                values = later;
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(&self, rows: usize) -> String {
+        let row = |row: usize| {
+            let places: Vec<_> =
+                (1..=self.columns.len()).map(|at| format!("${}", row * self.columns.len() + at)).collect();
+            format!("({})", places.join(", "))
+        };
+        let places: Vec<_> = (0..rows).map(row).collect();
+        let (table, columns) = (self.name, self.columns.join(", "));
+        format!("INSERT INTO {table} ({columns}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "))
+    }
 }
 
-fn values(kept: &Kept) -> Vec<Value> {
+fn values(kept: &Kept) -> [Value; COLUMNS.len()] {
     let event = kept.event.clone();
-    vec![
+    [
         kept.id.into(),
         event.host.into(),
-        word(&event.action).into(),
+        event.action.as_str().into(),
         word(&event.direction).into(),
         event.queue_id.into(),
         event.domain.into(),

@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Events in one transaction.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 /// How long the first event of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(100);
 /// The pause after a first failure; it doubles with each further one.
