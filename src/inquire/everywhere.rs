@@ -38,7 +38,7 @@ pub struct Expected<'a> {
 /// The names of the servers that have the record, as the resolver has it; or what stands in the way.
 pub async fn seen(dns: &Dns, expected: &Expected<'_>, at: u64) -> Result<Vec<String>, String> {
     let name = Record::dkim_name(expected.selector, expected.domain).map_err(|error| error.to_string())?.to_string();
-    let answer = dns.query(&name, RecordType::Txt).await;
+    let answer = dns.renew(&name, RecordType::Txt).await;
     if let Outcome::Fault(fault) = &answer.outcome {
         return Err(format!("the resolver gives no answer for {name}: {fault}"));
     }

@@ -212,7 +212,7 @@ impl Turns {
         }
         let gone = match ground.dns() {
             None => false,
-            Some(dns) => everywhere::is_gone(&*dns.query(&rotating.old_name(), RecordType::Txt).await),
+            Some(dns) => everywhere::is_gone(&*dns.renew(&rotating.old_name(), RecordType::Txt).await),
         };
         match rotating.told {
             None => self.tell_of_old(rotating, gone, now).await,
@@ -362,7 +362,7 @@ impl Turns {
             direction: Direction::Out,
             ..Event::default()
         };
-        self.journal.write(&event.with_signatures(vec![signature]));
+        self.journal.write(event.with_signatures(vec![signature]));
     }
 }
 
