@@ -8,12 +8,9 @@ use material::{Kind, PIECE, body, header, settings};
 use std::fmt::Write;
 use tokio::runtime::Runtime;
 use waxseal::{
-    diagnose::{
-        self,
-        case::{Case, Expected},
-    },
+    diagnose::case::Expected,
     dns::{Dns, zone},
-    inquire::{Inquiry, OFFLINE},
+    inquire::{Inquiry, Judged, OFFLINE},
     message::Header,
     name::DomainName,
     sign::{Plan, keys::Keys},
@@ -58,21 +55,9 @@ fn diagnosis(bencher: Bencher<'_, '_>, size: usize) {
     bencher.bench_local(|| {
         let standing = mail.runtime.block_on(verdicts.standing(&mail.dns));
         let mut inquiry = Inquiry::new(&mail.dns, mail.envelope.query(RECEIVER, NOW), OFFLINE);
-        inquiry.know(&verdicts);
-        let aligned: Vec<Option<bool>> = standing.aligned.iter().map(|aligned| aligned.known()).collect();
-        mail.runtime.block_on(inquiry.settle(|facts| {
-            diagnose::diagnose(&Case {
-                header: &mail.header,
-                body: Some(&changed),
-                verdicts: &verdicts,
-                aligned: &aligned,
-                spf_aligned: standing.spf_aligned.known(),
-                authenticates: standing.authenticates,
-                at: NOW,
-                expected: &expected,
-                facts,
-            })
-        }))
+        let (header, body) = (&mail.header, Some(&changed[..]));
+        let judged = Judged { header, body, verdicts: &verdicts, standing: &standing, at: NOW, expected: &expected };
+        mail.runtime.block_on(inquiry.message(judged))
     });
 }
 
