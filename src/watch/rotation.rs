@@ -362,7 +362,7 @@ impl Turns {
             direction: Direction::Out,
             ..Event::default()
         };
-        self.journal.write(&event.with_signatures(vec![signature]));
+        self.journal.write(event.with_signatures(vec![signature]));
     }
 }
 
