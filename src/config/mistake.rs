@@ -71,7 +71,7 @@ fn without_keys(what: &str) -> Cow<'_, str> {
         what.split(|c: char| !base64(c)).map(move |run| (at(run), run))
     };
     let Some((start, _)) = runs().find(|(_, run)| run.len() >= RUN && mixed(run)) else { return what.into() };
-    let last = runs().filter(|(_, run)| run.len() >= REST && mixed(run)).last();
+    let last = runs().rfind(|(_, run)| run.len() >= REST && mixed(run));
     let end = last.map_or(start, |(at, run)| at + run.len());
     format!("{}(what looks like a private key){}", &what[..start], &what[end..]).into()
 }
