@@ -213,7 +213,9 @@ fn offline_the_same_and_the_exit_status_says_try_again() {
         let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{vice}: {error}: {text:?}"));
         let words = (report["dkim"][0]["result"].as_str(), report["dmarc"]["result"].as_str());
         assert_eq!(words, (Some(*dkim), Some(*dmarc)), "{vice} {report:#}");
-        assert_eq!(status, Some(if *dkim == "temperror" { 75 } else { 1 }), "{vice} {report:#}");
+        // Aliases in a circle are published so, and no answer of tomorrow will be another one.
+        let passing = *dkim == "temperror" && *vice != "loop";
+        assert_eq!(status, Some(if passing { 75 } else { 1 }), "{vice} {report:#}");
         let field = report["authentication_results"].as_str().unwrap_or_default();
         assert!(field.contains(&format!("dkim={dkim}")), "{vice}: {field}");
         // A message may wait ten seconds for DNS in all, and the question why it failed fifteen more.

@@ -334,7 +334,7 @@ fn mistakes_at_the_start_end_it_with_status_2() {
         ("[[listener]]\nsocket = \"unix:keys\"\n".into(), "keys"),
         (
             "limits.connections = 4611686018427387904\n".into(),
-            "waxseal.toml:5: limits.connections: 4611686018427387904 is",
+            "waxseal.toml:6: limits.connections: 4611686018427387904 is",
         ),
     ] {
         home.settings(&settings);
