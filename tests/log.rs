@@ -91,7 +91,7 @@ async fn what_the_milter_did_is_found_even_after_a_kill() {
     eventually("the third is stored", LIMIT, || (stored(&config).len() == 3).then_some(()));
 
     // The store holds what the log says, word for word.
-    let mut logged = waxseal.events();
+    let mut logged = eventually("the log has all", LIMIT, || Some(waxseal.events()).filter(|events| events.len() == 3));
     for event in &mut logged {
         event.as_object_mut().expect("an object").remove("level");
     }

@@ -212,6 +212,12 @@ impl Waxseal {
         self.log().into_iter().filter(|line| line["queue_id"].is_string() && line["action"] != "diagnose").collect()
     }
 
+    /// The last event, once it is this one: a line reaches the log some milliseconds after the MTA has its answer.
+    #[track_caller]
+    pub fn last_event(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        eventually("the event of the message", START, || self.events().pop().filter(&is_it))
+    }
+
     /// What was found out about messages that failed.
     pub fn diagnoses(&self) -> Vec<Value> {
         self.log().into_iter().filter(|line| line["action"] == "diagnose").collect()
