@@ -225,8 +225,8 @@ async fn a_reload_names_the_place_of_a_key_that_went_bad() {
 
     key_file(waxseal.home(), b"garbage");
     let told = waxseal.reload().expect_err("the key in use is no key any more");
-    // Three lines are shared by all settings of these tests.
-    assert!(told.contains("waxseal.toml:7: key file"), "{told}");
+    // Four lines are shared by all settings of these tests.
+    assert!(told.contains("waxseal.toml:8: key file"), "{told}");
     assert!(told.contains("is not a key in PEM form: it has no line") && told.contains("`waxseal keygen`"), "{told}");
 }
 
