@@ -1,6 +1,6 @@
 //! The log on standard error: lines of text for people, or lines of JSON.
 //!
-//! Lines go through a bounded queue to a thread of their own ([`lines`]). When its reader stalls or is gone, lines are
+//! Lines go through a bounded queue to a thread of their own (`lines`). When its reader stalls or is gone, lines are
 //! dropped and mail goes on.
 
 use super::lines::{self, Guard};

@@ -1,6 +1,6 @@
 //! After a failure: what a diagnosis wants to know beyond the verdicts, fetched within a budget.
 //!
-//! [`diagnose`](crate::diagnose) is run, what it wanted is asked, and it is run again, until nothing is wanted or the
+//! [`diagnose`] is run, what it wanted is asked, and it is run again, until nothing is wanted or the
 //! budget is used up. In the milter this happens after the answer to the MTA; it changes no verdict and delays nothing.
 //! A question without an answer leaves its detector without it, and the finding says less.
 
