@@ -101,7 +101,14 @@ impl Browser {
     #[track_caller]
     pub fn picture(&self, file: &Path) -> Vec<u8> {
         let shot = json!({ "format": "png", "captureBeyondViewport": true });
-        let value = self.devtools("Page.captureScreenshot", &shot);
+        let command = json!({ "cmd": "Page.captureScreenshot", "params": shot });
+        let path = format!("/session/{}/goog/cdp/execute", self.session);
+        // A page that has just come may not be laid out yet.
+        let value = eventually("the page is laid out", START, || match self.attempt("POST", &path, Some(&command)) {
+            Ok(value) => Some(value),
+            Err(refusal) if refusal.to_string().contains("Cannot take screenshot with 0") => None,
+            Err(refusal) => panic!("{refusal:#}"),
+        });
         let bytes = STANDARD.decode(value["data"].as_str().expect("a picture")).expect("base64");
         fs::write(file, &bytes).expect("written");
         bytes
@@ -137,6 +144,11 @@ impl Browser {
 
     #[track_caller]
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        self.attempt(method, path, body).unwrap_or_else(|refusal| panic!("{method} {path}: {refusal:#}"))
+    }
+
+    /// What it answers, or why it refuses.
+    fn attempt(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Value> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let answer = ask(
             self.driver,
@@ -146,8 +158,8 @@ impl Browser {
             ),
         );
         let value: Value = serde_json::from_str(&answer.body).expect("JSON");
-        assert_eq!(answer.status, 200, "{method} {path}: {value:#}");
-        value["value"].clone()
+        let value = value["value"].clone();
+        if answer.status == 200 { Ok(value) } else { Err(value) }
     }
 }
 
