@@ -103,11 +103,9 @@ impl Browser {
         let shot = json!({ "format": "png", "captureBeyondViewport": true });
         let command = json!({ "cmd": "Page.captureScreenshot", "params": shot });
         let path = format!("/session/{}/goog/cdp/execute", self.session);
-        // A page that has just come may not be laid out yet.
-        let value = eventually("the page is laid out", START, || match self.attempt("POST", &path, Some(&command)) {
-            Ok(value) => Some(value),
-            Err(refusal) if refusal.to_string().contains("Cannot take screenshot with 0") => None,
-            Err(refusal) => panic!("{refusal:#}"),
+        // A page that has just come may not be laid out, or attached to its window, yet.
+        let value = eventually("the page is photographed", START, || {
+            self.attempt("POST", &path, Some(&command)).inspect_err(|refusal| eprintln!("{refusal:#}")).ok()
         });
         let bytes = STANDARD.decode(value["data"].as_str().expect("a picture")).expect("base64");
         fs::write(file, &bytes).expect("written");
